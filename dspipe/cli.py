@@ -1,0 +1,201 @@
+"""The command line: parses, calls, prints. Commands live in `commands/`, stages in their folders."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from dspipe import __version__
+from dspipe.recipe import DspipeError
+from dspipe.road import ROAD, STAGES, Stage
+
+NAMES = click.Choice(list(STAGES))
+
+
+def parse_memory(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """8GiB → bytes."""
+    if text is None:
+        return None
+    units = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+    number, letters = text.rstrip("iIbB").rstrip("KMGTkmgt"), text.rstrip("iIbB")[-1:].upper()
+    try:
+        size = int(float(number) * units[letters if letters in "KMGT" else ""])
+    except ValueError:
+        raise click.BadParameter(f"{text} is no size; write for example 8GiB") from None
+    if size < 1 << 29:
+        raise click.BadParameter(f"{text} is too little; give at least 512MiB")
+    return size
+
+
+def run_options(command: Any) -> Any:
+    """The options that `dspipe run RECIPE` and `dspipe -r RECIPE STAGE…` share."""
+    options = [
+        click.option("--until", type=NAMES, help="Stop after this stage."),
+        click.option(
+            "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe."
+        ),
+        click.option(
+            "--shards",
+            type=click.Path(path_type=Path),
+            default="shards",
+            show_default=True,
+            help="Where runs are kept.",
+        ),
+        click.option(
+            "--workers", type=click.IntRange(min=1), help="Processes; the cores there are by default."
+        ),
+        click.option(
+            "--memory", callback=parse_memory, metavar="SIZE", help="What the whole run may use, e.g. 8GiB."
+        ),
+        click.option("--rebuild", type=NAMES, help="Make this stage and everything after it again."),
+        click.option("--dry-run", is_flag=True, help="Print what would run and the disk it needs."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of lines."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-r", "--recipe", type=click.Path(path_type=Path), help="The recipe, for a chain of stages.")
+@run_options
+@click.version_option(__version__, prog_name="dspipe")
+@click.pass_context
+def dspipe(context: click.Context, /, recipe: Path | None, **options: Any) -> None:
+    """From a crawl to a trained DeepSeek-V3-style model.
+
+    \b
+    dspipe run recipes/smoke.toml                      the whole road
+    dspipe -r recipes/smoke.toml extract filter dedup  some of its stages
+    """
+    given = [name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if context.invoked_subcommand not in STAGES and (recipe is not None or given):
+        raise click.UsageError(f"write the options behind `{context.invoked_subcommand}`, not before it")
+    context.obj = (recipe, options)
+
+
+def add_stage(stage: Stage) -> None:
+    """Make a command of a stage, which takes the names of further stages behind it."""
+    source, target = " and ".join(stage.reads) or "the recipe's sources", " and ".join(stage.writes)
+
+    @dspipe.command(stage.name, short_help=f"stage: {source} → {target}")
+    @click.argument("further", nargs=-1, type=NAMES, metavar="[STAGE]...")
+    @click.pass_context
+    def run_chain(context: click.Context, /, further: tuple[str, ...]) -> None:
+        recipe, options = context.obj
+        named = (stage.name, *further)
+        if recipe is None:
+            raise click.UsageError(f"name the recipe: dspipe -r RECIPE {' '.join(named)}")
+        if options["until"] is not None:
+            raise click.UsageError("--until goes with `dspipe run`; here, name the stages")
+        from dspipe.commands.run import run
+
+        run(recipe, stages=[name for name in STAGES if name in named], **options)
+
+    run_chain.help = f"Stage: {source} → {target}.\n\n\b\nExample: dspipe -r recipes/smoke.toml {stage.name}"
+
+
+for _stage in ROAD:
+    add_stage(_stage)
+
+
+@dspipe.command(name="run", short_help="walk the whole road of a recipe")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@run_options
+def run_recipe(recipe: Path, until: str | None, **options: Any) -> None:
+    """Walk the road of RECIPE: what is done is skipped, what was interrupted goes on.
+
+    \b
+    Example: dspipe run recipes/smoke.toml --until mix --set dedup.similarity=0.9
+    """
+    from dspipe.commands.run import run
+
+    run(recipe, until=until or ROAD[-1].name, **options)
+
+
+@dspipe.command(short_help="show what is in an artifact or a recipe")
+@click.argument("path", type=click.Path(path_type=Path), metavar="ARTIFACT|RECIPE")
+@click.option(
+    "--rows", type=click.IntRange(min=0), default=3, show_default=True, help="How many rows to show."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def inspect(path: Path, rows: int, as_json: bool) -> None:
+    """Show an artifact's schema, counts and a few rows, or a recipe with every setting filled in.
+
+    \b
+    Example: dspipe inspect shards/smoke/filtered
+    """
+    from dspipe.commands.inspect import inspect as show
+
+    show(path, rows, as_json)
+
+
+@dspipe.command(short_help="follow one document through a run")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("document", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def trace(run: Path, document: str, as_json: bool) -> None:
+    """Show one document's way through RUN: kept or dropped and why, its cluster, its draws, its rows.
+
+    ID is a document's id, the beginning of one, or its URL.
+
+    \b
+    Example: dspipe trace shards/smoke https://kettle.example/
+    """
+    from dspipe.commands.trace import trace as show
+
+    show(run, document, as_json)
+
+
+@dspipe.command(short_help="remove what interrupted work left behind")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--all", "everything", is_flag=True, help="Remove the whole run, finished artifacts too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clean(run: Path, everything: bool, yes: bool) -> None:
+    """Remove unfinished parts and temporary files of RUN; finished artifacts stay unless --all.
+
+    \b
+    Example: dspipe clean shards/smoke
+    """
+    from dspipe.commands.clean import clean as remove
+
+    remove(run, everything, yes)
+
+
+@dspipe.command(short_help="say what this machine can do")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def doctor(as_json: bool) -> None:
+    """Say what this machine can do and what dspipe will use of it.
+
+    \b
+    Example: dspipe doctor
+    """
+    from dspipe.commands.doctor import doctor as examine
+
+    examine(as_json)
+
+
+def main() -> None:
+    """Entry point: an error is one sentence and an exit code, an interrupt leaves what is finished."""
+    try:
+        dspipe.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        leave("interrupted: what was finished is kept; run the same command to go on", 130)
+    except KeyboardInterrupt:
+        leave("interrupted: what was finished is kept; run the same command to go on", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except DspipeError as error:
+        leave(f"dspipe: {error}", error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def leave(sentence: str, code: int) -> None:
+    click.echo(sentence, err=True)
+    sys.exit(code)

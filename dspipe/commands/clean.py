@@ -1,0 +1,44 @@
+"""`dspipe clean`: a run's folder → the same folder without what interrupted work left, or nothing at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from dspipe.recipe import RecipeError
+from dspipe.road import STAGES, WRITER
+from dspipe.runner import PROGRESS, locked
+from dspipe.shards import MANIFEST, remove_leftovers
+
+
+def clean(run: Path, everything: bool, agreed: bool) -> None:
+    """Remove unfinished artifacts and temporary files; with `everything`, finished artifacts as well."""
+    if not (run / ".lock").is_file():
+        raise RecipeError(
+            f"{run}: no run of dspipe is there; give the folder that holds its artifacts, e.g. shards/smoke"
+        )
+    with locked(run):
+        doomed = [
+            run / name for name in WRITER if (run / name).is_dir() and is_doomed(run / name, everything)
+        ]
+        if doomed and everything and not agreed:
+            click.confirm(f"Remove {', '.join(path.name for path in doomed)} of {run}?", abort=True)
+        for path in doomed:
+            shutil.rmtree(path)
+        begun = [name for name in STAGES if (run / PROGRESS / name).is_dir()]
+        shutil.rmtree(run / PROGRESS, ignore_errors=True)
+        files = remove_leftovers(run)
+        if everything:
+            (run / ".lock").unlink()
+    if everything and not any(run.iterdir()):
+        run.rmdir()
+    click.echo(
+        f"{run}: removed {len(doomed)} artifacts ({', '.join(path.name for path in doomed) or 'none'}), "
+        f"the progress of {len(begun)} stages, {files} temporary files"
+    )
+
+
+def is_doomed(artifact: Path, everything: bool) -> bool:
+    return not artifact.is_symlink() and (everything or not (artifact / MANIFEST).exists())

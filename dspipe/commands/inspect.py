@@ -1,0 +1,78 @@
+"""`dspipe inspect`: an artifact's folder, or a recipe → what is in it, safe to print on a terminal."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from dspipe.commands.terminal import print_json, print_tree
+from dspipe.recipe import Recipe, RecipeError, flatten, load_recipe
+from dspipe.shards import Artifact, Part, open_artifact, read_manifest
+
+
+def inspect(path: Path, rows: int, as_json: bool) -> None:
+    """Print schema, counts and rows of an artifact, or the settings of a recipe with its model's size."""
+    if path.suffix == ".toml" or path.is_file():
+        content = describe_recipe(load_recipe(path))
+    elif read_manifest(path) is not None:
+        content = describe_artifact(open_artifact(path), rows)
+    else:
+        raise RecipeError(
+            f"{path}: neither a recipe nor a finished artifact; give e.g. shards/smoke/documents"
+        )
+    if as_json:
+        print_json(content)
+    else:
+        print_tree(content)
+
+
+def describe_recipe(recipe: Recipe) -> dict[str, Any]:
+    from dspipe.model.parameters import count_parameters
+
+    vocabulary = -(-recipe.tokenizer.vocab_size // 128) * 128
+    parameters = count_parameters(recipe.train.model, vocabulary)
+    return {
+        "settings": flatten(msgspec.to_builtins(recipe)),
+        "model": {"vocabulary rows": f"at least {vocabulary}", **msgspec.to_builtins(parameters)},
+    }
+
+
+def describe_artifact(artifact: Artifact, rows: int) -> dict[str, Any]:
+    manifest = artifact.manifest
+    head = {
+        key: getattr(manifest, key)
+        for key in ("stage", "artifact", "version", "fingerprint", "started", "seconds")
+    }
+    content: dict[str, Any] = {
+        **head,
+        "rows": artifact.rows,
+        "bytes": artifact.bytes,
+        "parts": len(manifest.parts),
+    }
+    content |= {"settings": flatten(manifest.settings), "counts": msgspec.to_builtins(manifest.counts)}
+    content |= {"facts": manifest.facts} if manifest.facts else {}
+    tables = [part for part in (*manifest.parts, *manifest.beside) if is_table(part)]
+    for name, parts in itertools.groupby(
+        tables, key=lambda part: "parts" if part in manifest.parts else part.file
+    ):
+        schema, sample = read_rows(artifact.folder, list(parts), rows)
+        content[name] = {"schema": schema, "rows": sample}
+    return content
+
+
+def is_table(part: Part) -> bool:
+    return part.file.endswith((".parquet", ".arrow"))
+
+
+def read_rows(folder: Path, parts: list[Part], most: int) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """The schema of a table, and its first rows."""
+    import pyarrow.dataset as dataset
+
+    form = "parquet" if parts[0].file.endswith(".parquet") else "ipc"
+    table = dataset.dataset([str(folder / part.file) for part in parts], format=form)
+    return {field.name: str(field.type) for field in table.schema}, table.head(
+        most
+    ).to_pylist() if most else []

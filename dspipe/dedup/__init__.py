@@ -1,0 +1,1 @@
+"""filtered → distinct: exact copies, then near copies, each verified against the document that is kept."""

@@ -1,0 +1,43 @@
+"""hf = config.json, model.safetensors and the tokenizer, under the names that others load.
+
+Simple so far: one file of weights, in bfloat16 or float32. Multi-token prediction goes along as the layers
+after the last, which `transformers` passes over.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import torch
+from safetensors.torch import load_file, save_file
+
+from dspipe.model.checkpoint import hugging_face_config, to_hugging_face
+from dspipe.recipe import Export, Model
+from dspipe.shards import Artifact, Counts, Output, record_file, replacing, write_file
+from dspipe.workers import Workers
+
+
+def run(settings: Export, model: Artifact, hf: Output, workers: Workers) -> None:
+    """Rename, cast, write."""
+    config = msgspec.convert(model.manifest.settings["model"], Model)
+    ours = load_file(model.folder / "model.safetensors")
+    theirs = to_hugging_face(ours, config)
+    dtype = getattr(torch, settings.dtype)
+    # the balancing bias decides between experts that differ in the last bits: it stays float32, as published
+    cast = {
+        name: tensor if name.endswith("correction_bias") else tensor.to(dtype)
+        for name, tensor in theirs.items()
+    }
+    with replacing(hf.folder / "model.safetensors") as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in cast.items()}, temporary, {"format": "pt"})
+    facts = model.manifest.facts
+    description = hugging_face_config(config, facts["vocabulary"], facts["sequence_length"], settings.dtype)
+    write_file(hf.folder / "config.json", msgspec.json.format(msgspec.json.encode(description)) + b"\n")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        write_file(hf.folder / name, (model.folder / name).read_bytes())
+    files = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    parts = [
+        record_file(hf.folder, name, len(cast) if name.endswith(".safetensors") else 1) for name in files
+    ]
+    numbers = sum(tensor.numel() for tensor in cast.values())
+    line = [f"{numbers:,} numbers in {len(cast)} tensors, {settings.dtype}"]
+    hf.close(parts, Counts(len(cast), len(cast)), facts={"line": line})

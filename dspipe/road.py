@@ -1,0 +1,51 @@
+"""The road: every stage, in order, what it reads and what it writes. The table of contents of dspipe.
+
+A stage is a folder of this package; its `stage.py` has `run(settings, inputs…, outputs…, workers)`. Raise a
+stage's version when the bytes that it writes change.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Stage:
+    name: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    version: int
+    outside: str | None = None  # module:function that describes what it reads from outside the run
+    grows: tuple[str, ...] = ()  # settings that may be raised later: the work is continued, not refused
+
+
+ROAD = (
+    Stage("extract", (), ("documents",), 1, outside="dspipe.extract.sources:describe_sources"),
+    Stage("filter", ("documents",), ("signals", "filtered"), 1),
+    Stage("dedup", ("filtered",), ("distinct",), 1),
+    Stage("mix", ("distinct",), ("mixture",), 1, outside="dspipe.mix.tokens:describe_tokenizer"),
+    Stage("tokenizer", ("mixture",), ("tokenizer",), 1),
+    Stage("pack", ("mixture", "tokenizer"), ("sequences",), 1),
+    Stage("train", ("sequences", "tokenizer"), ("model",), 1, grows=("steps",)),
+    Stage("export", ("model",), ("hf",), 1),
+)
+STAGES = {stage.name: stage for stage in ROAD}
+WRITER = {artifact: stage for stage in ROAD for artifact in stage.writes}
+
+
+def load_run(stage: Stage) -> Callable[..., None]:
+    """Import a stage when it is to be run, not before: torch alone takes seconds."""
+    run: Callable[..., None] = importlib.import_module(f"dspipe.{stage.name}.stage").run
+    return run
+
+
+def describe_outside(stage: Stage, settings: Any) -> list[dict[str, Any]]:
+    """What the stage reads from outside the run, as manifest entries with a digest each."""
+    if stage.outside is None:
+        return []
+    module, _, function = stage.outside.partition(":")
+    described: list[dict[str, Any]] = getattr(importlib.import_module(module), function)(settings)
+    return described

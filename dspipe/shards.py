@@ -1,0 +1,302 @@
+"""Artifacts on disk: a folder of parts and the manifest that says it is whole.
+
+A file is written under a temporary name, synced and renamed, so a name that exists is complete. The manifest
+is written last: its presence means done. While a stage works, a `Journal` keeps one small record for each
+finished task, under the fingerprint it belongs to; a killed run starts again at the first task without a
+record.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import xxhash
+from msgspec import Struct
+
+from dspipe.recipe import DspipeError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANIFEST = "manifest.json"
+ROWS_IN_GROUP = 4096
+BYTES_IN_GROUP = 8 << 20
+
+Record = TypeVar("Record")
+
+
+class Part(Struct, frozen=True):
+    """A finished file: its path below the artifact's folder, rows, size in bytes, XXH3-64 of its bytes."""
+
+    file: str
+    rows: int
+    bytes: int
+    xxh3: str
+
+
+class Counts(Struct, frozen=True, rename={"in_": "in"}):
+    """Where every document went: in + added = out + Σ dropped, `added` being repeats."""
+
+    in_: int
+    out: int
+    added: int = 0
+    dropped: dict[str, int] = {}
+
+    def __add__(self, other: Counts) -> Counts:
+        reasons = {reason: 0 for reason in (*self.dropped, *other.dropped)}
+        dropped = {reason: self.dropped.get(reason, 0) + other.dropped.get(reason, 0) for reason in reasons}
+        return Counts(self.in_ + other.in_, self.out + other.out, self.added + other.added, dropped)
+
+    def reconcile(self) -> bool:
+        return self.in_ + self.added == self.out + sum(self.dropped.values())
+
+
+class Piece(Struct, frozen=True):
+    """What one task made: files by artifact, counts, and facts for the stage to add up."""
+
+    parts: dict[str, list[Part]]
+    counts: Counts
+    facts: dict[str, Any] = {}
+
+
+class Manifest(Struct, frozen=True):
+    stage: str
+    artifact: str
+    version: int
+    settings: dict[str, Any]
+    fingerprint: str
+    inputs: list[dict[str, Any]]
+    parts: list[Part]
+    beside: list[Part]  # files that are no part of the table, e.g. rejected.parquet
+    counts: Counts
+    facts: dict[str, Any]
+    started: str
+    seconds: float
+
+
+class Header(Struct, frozen=True):
+    """What is known of an artifact before it is made: the identity that parts in progress belong to."""
+
+    stage: str
+    version: int
+    settings: dict[str, Any]
+    fingerprint: str
+    inputs: list[dict[str, Any]]
+
+
+class Artifact:
+    """A finished artifact, to be read."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+
+    @property
+    def files(self) -> list[Path]:
+        """The parts, in order."""
+        return [self.folder / part.file for part in self.manifest.parts]
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.manifest.parts)
+
+    @property
+    def bytes(self) -> int:
+        return sum(part.bytes for part in (*self.manifest.parts, *self.manifest.beside))
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of an artifact folder, or None where nothing finished is there."""
+    path = folder / MANIFEST
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise DspipeError(
+            f"{path}: not a manifest of this version ({error}); rebuild the stage that wrote it"
+        ) from None
+
+
+def open_artifact(folder: Path) -> Artifact:
+    """Open a finished artifact and check that every file in its manifest is there at its size."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise DspipeError(f"{folder}: no finished artifact is there; run the stage that writes it")
+    for part in (*manifest.parts, *manifest.beside):
+        path = folder / part.file
+        size = path.stat().st_size if path.is_file() else -1
+        if size != part.bytes:
+            found = "is missing" if size < 0 else f"has {size} bytes instead of {part.bytes}"
+            raise DspipeError(f"{path}: {found}; make it again with --rebuild {manifest.stage}")
+    return Artifact(folder, manifest)
+
+
+class Output:
+    """An artifact in the making: a folder to write parts into, closed once with everything in it."""
+
+    def __init__(self, folder: Path, header: Header) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.header = header
+        self.closed: Manifest | None = None
+        self.begun = time.time()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def close(
+        self,
+        parts: list[Part],
+        counts: Counts,
+        beside: Iterable[Part] = (),
+        facts: dict[str, Any] | None = None,
+    ) -> None:
+        """Write the manifest, which makes the artifact done; counts that do not add up are refused."""
+        if not counts.reconcile():
+            raise DspipeError(
+                f"{self.folder}: the counts do not add up ({counts}); this is a fault in dspipe, report it"
+            )
+        self.closed = Manifest(
+            **msgspec.structs.asdict(self.header),
+            artifact=self.name,
+            parts=parts,
+            beside=list(beside),
+            counts=counts,
+            facts=facts or {},
+            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.begun)),
+            seconds=round(time.time() - self.begun, 3),
+        )
+        write_file(self.folder / MANIFEST, msgspec.json.format(msgspec.json.encode(self.closed)) + b"\n")
+
+
+class Journal:
+    """Records of a stage's finished tasks, kept below `folder` until the stage is done."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for intermediate files, gone when the stage is done."""
+        path = self.folder / "scratch"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def header(self) -> Header | None:
+        """The identity of the work in progress, or None where there is none."""
+        path = self.folder / "stage.json"
+        return msgspec.json.decode(path.read_bytes(), type=Header) if path.is_file() else None
+
+    def begin(self, header: Header) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_file(self.folder / "stage.json", msgspec.json.encode(header))
+
+    def load(self, key: str, kind: type[Record]) -> Record | None:
+        path = self.folder / f"{key}.json"
+        return msgspec.json.decode(path.read_bytes(), type=kind) if path.is_file() else None
+
+    def save(self, key: str, record: object) -> None:
+        write_file(self.folder / f"{key}.json", msgspec.json.encode(record))
+
+    def end(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success the file is synced and takes the name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        os.replace(temporary, path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def record_file(folder: Path, file: str, rows: int) -> Part:
+    """Describe a finished file below an artifact's folder."""
+    path = folder / file
+    digest = xxhash.xxh3_64()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return Part(file, rows, path.stat().st_size, digest.hexdigest())
+
+
+def write_parquet(folder: Path, file: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Part:
+    """Write record batches as one part, in row groups bounded in rows and bytes: readers stay small."""
+    import pyarrow.parquet as pq
+
+    rows = 0
+    with (
+        replacing(folder / file) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for table in regroup(schema, batches):
+            writer.write_table(table, row_group_size=table.num_rows)
+            rows += table.num_rows
+    return record_file(folder, file, rows)
+
+
+def regroup(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Gather batches into tables of about `ROWS_IN_GROUP` rows or `BYTES_IN_GROUP`, whichever comes first."""
+    import pyarrow as pa
+
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if batch.num_rows:
+            held.append(batch)
+        if sum(b.num_rows for b in held) >= ROWS_IN_GROUP or sum(b.nbytes for b in held) >= BYTES_IN_GROUP:
+            yield pa.Table.from_batches(held, schema)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held, schema)
+
+
+def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The row groups of a Parquet part, one record batch each, in order."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, memory_map=True) as parquet:
+        for group in range(parquet.num_row_groups):
+            table = parquet.read_row_group(group, columns, use_threads=False)
+            yield from table.combine_chunks().to_batches()
+
+
+def concatenate(folder: Path, file: str, schema: pa.Schema, pieces: Iterable[Path]) -> Part:
+    """Join Parquet pieces into one file, in order, a row group at a time."""
+    return write_parquet(folder, file, schema, (batch for piece in pieces for batch in read_batches(piece)))
+
+
+def sum_counts(counts: Iterable[Counts]) -> Counts:
+    return sum(counts, Counts(0, 0))
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Delete the temporary files that a killed run left below `folder`; return how many there were."""
+    leftovers = [path for path in folder.rglob(".*.tmp") if path.is_file() and not path.is_symlink()]
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return len(leftovers)

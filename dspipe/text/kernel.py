@@ -1,0 +1,83 @@
+"""Turns a plain Python function into a compiled kernel that is kept on disk, and says where.
+
+A kernel releases the GIL and never allocates: everything it writes to is passed in. That allows `_nrt=False`,
+which takes away numba's reference counting of arrays (10 times, where small kernels call each other).
+
+Numba's own cache looks at the file of a kernel only, so an edit in a kernel that it calls would go unseen.
+The cache folder is therefore named by a hash of every source file with kernels, of numba's version and of the
+processor.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numba
+import xxhash
+from numba import types
+from numba.extending import intrinsic
+
+PACKAGE = Path(__file__).parent.parent
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile `function` on its first call, or take it from the cache folder."""
+    compiler: Any = numba
+    compiler.config.CACHE_DIR = str(kernel_folder())
+    # error_model: a division by zero gives infinity, without a test and an exception at each division
+    return compiler.njit(nogil=True, cache=True, _nrt=False, error_model="numpy")(function)
+
+
+@cache
+def kernel_folder() -> Path:
+    """The folder of compiled kernels that belong to these sources, this numba and this processor."""
+    digest = xxhash.xxh3_64()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = path.read_bytes()
+        if b"dspipe.text.kernel" in source or path == Path(__file__):
+            digest.update(str(path.relative_to(PACKAGE)).encode() + b"\0" + source)
+    processor = import_module("llvmlite.binding").get_host_cpu_name()
+    digest.update(f"{numba.__version__} {processor}".encode())
+    folder = cache_folder() / f"kernels-{digest.hexdigest()}"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@cache
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/dspipe` or `~/.cache/dspipe`; where that cannot be written, one for this process."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(base) / "dspipe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        # Not a fixed name under /tmp: numba's cache holds pickles, which nobody else may be able to plant.
+        private = Path(tempfile.mkdtemp(prefix="dspipe-"))
+        atexit.register(shutil.rmtree, private, ignore_errors=True)
+        return private
+
+
+def generate_load8(typing_context: Any, source: Any, position: Any) -> Any:
+    """load8(bytes, position): eight bytes as one little-endian uint64, at any alignment, unchecked."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        address = builder.gep(array.data, [arguments[1]])
+        word = builder.load(builder.bitcast(address, context.get_value_type(types.uint64).as_pointer()))
+        word.align = 1
+        return word
+
+    return types.uint64(source, types.int64), generate
+
+
+load8: Any = intrinsic(generate_load8)

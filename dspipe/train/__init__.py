@@ -1,0 +1,1 @@
+"""Pretraining: rows of tokens in, a trained network out, bit for bit whatever the interruptions."""

@@ -1,0 +1,151 @@
+"""Runs one function over many tasks, in this process or in several, and remembers what is finished.
+
+Processes are spawned, not forked (threads and locks of Arrow or numba do not survive a fork). Tasks are plain
+values, results are small records; what a task makes, it writes to disk itself. Results come back in the order
+of the tasks whatever finished first, so nothing downstream can depend on the number of workers. This file is
+the seam for more than one machine, which this version does not have.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, get_type_hints
+
+from dspipe.recipe import DspipeError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Record = TypeVar("Record")
+
+MEMORY_OF_A_WORKER = 400 << 20  # interpreter, Arrow, kernels, language tables and one row group, measured
+
+
+class Memory(Protocol):
+    """Where finished tasks are remembered; see `shards.Journal`."""
+
+    @property
+    def scratch(self) -> Path: ...
+    def load(self, key: str, kind: type[Record]) -> Record | None: ...
+    def save(self, key: str, record: object) -> None: ...
+
+
+class Pool:
+    """The processes of a run, started when first needed and shared by its stages."""
+
+    def __init__(self, count: int, memory: int | None = None) -> None:
+        self.memory = memory
+        self.count = max(1, min(count, (memory or 1 << 62) // MEMORY_OF_A_WORKER))
+        self._executor: ProcessPoolExecutor | None = None
+
+    def submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(self.count, get_context("spawn"), become_a_worker)
+        return self._executor.submit(function, task)
+
+    def close(self) -> None:
+        """End the processes without waiting for what they are doing; unfinished parts have no name yet."""
+        if self._executor is not None:
+            for process in list((self._executor._processes or {}).values()):
+                process.terminate()
+            self._executor.shutdown(wait=True, cancel_futures=True)
+            self._executor = None
+
+
+class Workers:
+    """What a stage is given to do its tasks with."""
+
+    def __init__(
+        self, pool: Pool, journal: Memory, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        self._pool = pool
+        self._journal = journal
+        self._progress = progress
+        self.count = pool.count
+        self.memory = pool.memory  # bytes, None where no limit was given
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for intermediate files that is removed when the stage is done."""
+        return self._journal.scratch
+
+    def report(self, done: int, total: int) -> None:
+        """Tell whoever watches how far the work is."""
+        if self._progress is not None:
+            self._progress(done, total)
+
+    def map(self, function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
+        """Apply a module-level function to every task that an interrupted run has not finished already."""
+        kind: Any = get_type_hints(function)["return"]
+        keys = [f"{function.__name__}-{number:05d}" for number in range(len(tasks))]
+        results: list[Any] = [self._journal.load(key, kind) for key in keys]
+        todo = [number for number, result in enumerate(results) if result is None]
+        self.report(len(tasks) - len(todo), len(tasks))
+        run = self._run_here if self.count == 1 or len(todo) == 1 else self._run_in_pool
+        run(function, tasks, keys, todo, results)
+        return results
+
+    def _run_here(
+        self,
+        function: Callable[[Any], Any],
+        tasks: Sequence[Any],
+        keys: list[str],
+        todo: list[int],
+        results: list[Any],
+    ) -> None:
+        for done, number in enumerate(todo, len(tasks) - len(todo) + 1):
+            results[number] = function(tasks[number])
+            self._journal.save(keys[number], results[number])
+            self.report(done, len(tasks))
+
+    def _run_in_pool(
+        self,
+        function: Callable[[Any], Any],
+        tasks: Sequence[Any],
+        keys: list[str],
+        todo: list[int],
+        results: list[Any],
+    ) -> None:
+        pending = {self._pool.submit(function, tasks[number]): number for number in todo}
+        done = len(tasks) - len(todo)
+        try:
+            while pending:
+                finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    number = pending.pop(future)
+                    results[number] = future.result()
+                    self._journal.save(keys[number], results[number])
+                    done += 1
+                    self.report(done, len(tasks))
+        except BrokenProcessPool:
+            raise DspipeError(
+                "a worker process was killed, most often for lack of memory; "
+                "run the same command again with fewer --workers: finished parts are kept"
+            ) from None
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def become_a_worker() -> None:
+    """Set up a spawned process: one thread a library, interrupts left to the parent, no life without it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    threading.Thread(target=die_with_parent, daemon=True).start()
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)
+
+
+def die_with_parent() -> None:
+    """A worker of a run that was killed must not go on writing beside the run that resumes."""
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

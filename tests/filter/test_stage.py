@@ -1,0 +1,75 @@
+"""The stage as a whole: what it writes, counts and keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dspipe.filter.stage import run
+from dspipe.recipe import Filter
+from dspipe.schema import DOCUMENTS, REJECTED, SIGNALS
+from dspipe.shards import Artifact, open_artifact
+from tests.support import document, make_artifact, make_output, make_workers, read_rows
+
+ENGLISH = "The road to the harbour is long, and {} boats have been there with all of the nets. It is late. "
+GERMAN = "Der Weg zum Hafen ist lang, und {} Boote liegen dort mit allen Netzen. Es ist schon spät. "
+
+
+def make_rows(part: int) -> list[dict[str, Any]]:
+    return [
+        document(ENGLISH.format(part) * 5, f"good {part}", language="xx", domain=None),
+        document(GERMAN.format(part) * 5, f"german {part}", domain=None),
+        document(ENGLISH.format(part), f"short {part}"),
+        document(f"Kort {part}", f"both {part}"),
+        document("", f"empty {part}"),
+    ]
+
+
+def filter_rows(
+    folder: Path, parts: list[list[dict[str, Any]]], workers: int = 1
+) -> tuple[Artifact, Artifact]:
+    documents = make_artifact(folder / "documents", parts)
+    signals, filtered = make_output(folder / "signals"), make_output(folder / "filtered")
+    (folder / "progress").mkdir()
+    crew = make_workers(folder, workers)
+    run(Filter(languages=["en"]), documents, signals, filtered, crew)
+    crew._pool.close()
+    return open_artifact(folder / "signals"), open_artifact(folder / "filtered")
+
+
+def test_signals_have_every_row_in_order_and_filtered_the_survivors(tmp_path: Path) -> None:
+    parts = [make_rows(1), make_rows(2)]
+    signals, filtered = filter_rows(tmp_path, parts)
+    assert [row["id"] for row in read_rows(signals)] == [row["id"] for part in parts for row in part]
+    assert list(read_rows(signals)[0]) == SIGNALS.names
+    survivors = read_rows(filtered)
+    assert survivors == [{**part[0], "language": "en", "domain": "web"} for part in parts]
+    assert list(survivors[0]) == DOCUMENTS.names
+
+
+def test_rejected_rows_have_all_reasons_and_count_under_the_first(tmp_path: Path) -> None:
+    signals, filtered = filter_rows(tmp_path, [make_rows(1), make_rows(2)])
+    rejected = read_rows(filtered, "rejected.parquet")
+    assert list(rejected[0]) == REJECTED.names and len(rejected) == 8
+    assert rejected[0]["reasons"] == ["language", "gopher-stop-words"][:1]
+    assert rejected[1]["reasons"] == ["gopher-words"]
+    assert rejected[2]["reasons"][:2] == ["language", "gopher-words"]
+    counts = filtered.manifest.counts
+    assert (counts.in_, counts.out, counts.dropped) == (10, 2, {"language": 6, "gopher-words": 2})
+    assert filtered.manifest.facts == {"languages": {"en": 2}, "domains": {"web": 2}}
+    assert signals.manifest.facts["languages"] == {"en": 4, "und": 4, "de": 2}
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+    parts = [make_rows(n) for n in range(3)]
+    one = filter_rows(tmp_path / "one", parts, 1)
+    two = filter_rows(tmp_path / "two", parts, 2)
+    for a, b in zip(one, two, strict=True):
+        assert [p.xxh3 for p in a.manifest.parts] == [p.xxh3 for p in b.manifest.parts]
+        assert [p.xxh3 for p in a.manifest.beside] == [p.xxh3 for p in b.manifest.beside]
+
+
+def test_an_artifact_without_rows_or_parts_is_filtered_to_nothing(tmp_path: Path) -> None:
+    for name, parts in (("rows", [[]]), ("parts", [])):
+        signals, filtered = filter_rows(tmp_path / name, parts)
+        assert signals.rows == filtered.rows == 0 and read_rows(filtered, "rejected.parquet") == []

@@ -1,0 +1,151 @@
+"""A recipe is accepted whole or refused in one line that names file, key and mend."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dspipe.recipe import PRESETS, RecipeError, check_recipe, describe_keys, load_recipe
+
+ROOT = Path(__file__).parent.parent
+
+REFUSALS: list[tuple[str, str]] = [
+    ("[dedup]\nband = 3", "dedup.band: there is no such key; did you mean bands?"),
+    ("[dedup]\nbands = '3'", "dedup.bands: expected int, got str"),
+    ("[dedup]\nsimilarity = 1.5", "dedup.similarity: expected float <= 1.0"),
+    ("[mix.domains]\nweb = 0.5", "mix.domains: the shares sum to 0.5; make them sum to 1"),
+    ("[mix.languages]\nen = 0.5", "or set mix.temperature"),
+    (
+        "[mix]\nbytes = 5\ntokens = 5\ntokenizer = 'x'",
+        "mix.tokens: bytes and tokens are both given; keep one",
+    ),
+    ("[mix]\ntokens = 5", "mix.tokenizer: tokens are counted with a tokenizer"),
+    ("[[extract.sources]]\nname = 'a'", "extract.sources[0].path: must be given"),
+    ("[[extract.sources]]\nname = 'a'\npath = 'b'\nformt = 'warc'", "did you mean format?"),
+    ("[[extract.sources]]\nname = 'a'\npath = 'b'\nformat = 'zip'", "warc, wet, jsonl, parquet, text"),
+    (
+        "[[extract.sources]]\nname='a'\npath='b'\n[[extract.sources]]\nname='a'\npath='c'",
+        "two sources are named a",
+    ),
+    ("[train.model]\npreset = '2b'", "'2b' is not one of: smoke, 50m, 1b, 16b, 236b, 671b"),
+    (
+        "[train.model]\nchosen_experts = 99",
+        "train.model.chosen_experts: 99 is more than the chosen groups hold",
+    ),
+    ("[train]\nbatch_size = 6\nmicro_batch = 4", "train.micro_batch: 4 does not divide batch_size 6"),
+    ("[train.fp8]\nmode = 'on'", "'on' is not one of: off, auto"),
+    ("[pack]\nsequence_length = 4", "pack.sequence_length: 4 is too short"),
+    ("[tokenizer]\nvocab_size = 100", "tokenizer.vocab_size: expected int >= 259"),
+    ("nmae = 'x'", "nmae: there is no such key; did you mean name?"),
+]
+
+
+def write_recipe(folder: Path, body: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text("name = 'test'\n" + body, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("body", "message"), REFUSALS)
+def test_a_wrong_recipe_is_refused_with_file_key_and_mend(tmp_path: Path, body: str, message: str) -> None:
+    with pytest.raises(RecipeError) as refusal:
+        load_recipe(write_recipe(tmp_path, body))
+    text = str(refusal.value)
+    assert message in text and text.startswith(str(tmp_path / "recipe.toml")) and "\n" not in text
+
+
+def test_a_missing_or_broken_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no such recipe"):
+        load_recipe(tmp_path / "absent.toml")
+    (tmp_path / "broken.toml").write_text("name = ")
+    with pytest.raises(RecipeError, match="not a readable TOML file"):
+        load_recipe(tmp_path / "broken.toml")
+
+
+def test_set_overrides_numbers_strings_tables_and_sources(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, "[[extract.sources]]\nname = 'web'\npath = 'x.warc'\n[dedup]\nbands = 20")
+    recipe = load_recipe(
+        path,
+        [
+            "dedup.bands=10",
+            "train.learning_rate=1e-4",
+            "extract.sources.web.path=/data/*.warc.gz",
+            "mix.domains={web = 1.0}",
+            "train.model.preset=50m",
+            "filter.languages=['en', 'no']",
+        ],
+    )
+    assert recipe.dedup.bands == 10 and recipe.train.learning_rate == 1e-4
+    assert recipe.extract.sources[0].path == "/data/*.warc.gz" and recipe.mix.domains == {"web": 1.0}
+    assert recipe.train.model.width == PRESETS["50m"]["width"] and recipe.filter.languages == ["en", "no"]
+
+
+@pytest.mark.parametrize("assignment", ["dedup.bands", "=3", "extract.sources.books.path=x", "seed.x=1"])
+def test_an_assignment_that_reaches_nothing_is_refused(tmp_path: Path, assignment: str) -> None:
+    path = write_recipe(tmp_path, "seed = 1\n[[extract.sources]]\nname = 'web'\npath = 'x.warc'")
+    with pytest.raises(RecipeError):
+        load_recipe(path, [assignment])
+
+
+def test_the_seed_of_the_recipe_reaches_the_stages_that_draw() -> None:
+    recipe = check_recipe({"name": "x", "seed": 7, "mix": {"seed": 3}}, "x.toml")
+    assert (recipe.mix.seed, recipe.pack.seed, recipe.train.seed) == (3, 7, 7)
+
+
+def test_a_preset_gives_way_to_keys_beside_it() -> None:
+    raw: dict[str, Any] = {"name": "x", "train": {"model": {"preset": "671b", "layers": 4}}}
+    model = check_recipe(raw, "x.toml").train.model
+    assert (model.layers, model.experts, model.width) == (4, 256, 7168)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_recipes_that_come_along_are_accepted(path: Path) -> None:
+    assert load_recipe(path).name == path.stem
+
+
+def test_the_page_of_keys_is_that_of_the_code() -> None:
+    assert (ROOT / "recipes" / "README.md").read_text("utf-8") == describe_keys()
+
+
+def test_the_recipe_of_the_design_is_accepted() -> None:
+    text = """
+name = "example"
+[[extract.sources]]
+name = "web"
+path = "shards/sample/web*.warc.gz"
+format = "warc"
+domain = "web"
+[filter]
+languages = ["en", "zh", "no"]
+rules = "fineweb"
+[dedup]
+similarity = 0.8
+bands = 20
+rows = 5
+[mix]
+bytes = 200_000_000
+max_epochs = 4.0
+[mix.domains]
+web = 0.55
+code = 0.25
+math = 0.20
+[mix.languages]
+en = 0.6
+zh = 0.4
+[tokenizer]
+vocab_size = 128000
+[pack]
+sequence_length = 4096
+fim_rate = 0.1
+[train]
+steps = 200
+[train.model]
+preset = "smoke"
+[train.fp8]
+mode = "auto"
+"""
+    recipe = check_recipe(tomllib.loads(text), "example.toml")
+    assert recipe.mix.bytes == 200_000_000 and recipe.train.fp8.mode == "auto"

@@ -1,0 +1,206 @@
+"""The road is walked once: done is skipped, drift is refused, trouble leaves what was finished."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dspipe.recipe import DspipeError, Recipe, RecipeError, check_recipe
+from dspipe.road import ROAD, STAGES
+from dspipe.runner import Outcome, Watcher, forget, locked, plan, stages_until, walk
+from dspipe.shards import read_manifest
+from dspipe.workers import Pool
+
+TEXTS = [
+    f"Kettle number {n} was polished in the morning and it sang until the evening came to town {n} times. "
+    * 6
+    for n in range(30)
+]
+
+
+def make_recipe(folder: Path, name: str = "run", **tables: Any) -> Recipe:
+    source = folder / "source.jsonl"
+    if not source.exists():
+        lines = [json.dumps({"id": str(n), "text": text}) for n, text in enumerate(TEXTS)]
+        source.write_text("\n".join(lines) + "\n")
+    sources = [{"name": "kettles", "path": str(source), "domain": "web"}]
+    tables.setdefault("tokenizer", {"vocab_size": 300})
+    tables.setdefault("pack", {"sequence_length": 64})
+    return check_recipe({"name": name, "extract": {"sources": sources}, **tables}, "test.toml")
+
+
+def go(folder: Path, recipe: Recipe, until: str = "mix") -> list[Outcome]:
+    pool = Pool(1)
+    try:
+        return walk(recipe, folder / recipe.name, stages_until(recipe, until), pool, Watcher())
+    finally:
+        pool.close()
+
+
+def states(outcomes: list[Outcome]) -> dict[str, str]:
+    return {outcome.step.stage.name: outcome.step.state for outcome in outcomes}
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path)
+    assert set(states(go(tmp_path, recipe)).values()) == {"to do"}
+    before = (tmp_path / "run" / "mixture" / "manifest.json").stat().st_mtime_ns
+    assert set(states(go(tmp_path, recipe)).values()) == {"done"}
+    assert (tmp_path / "run" / "mixture" / "manifest.json").stat().st_mtime_ns == before
+    assert not (tmp_path / "run" / ".progress" / "mix").exists()
+
+
+def test_changed_settings_are_refused_with_the_keys_that_differ(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path))
+    changed = make_recipe(tmp_path, dedup={"bands": 10, "similarity": 0.9})
+    with pytest.raises(RecipeError) as refusal:
+        go(tmp_path, changed)
+    message = str(refusal.value)
+    assert "dedup.bands: 20 → 10" in message and "dedup.similarity: 0.8 → 0.9" in message
+    assert "--rebuild dedup" in message
+    forget(tmp_path / "run", "dedup")
+    found = states(go(tmp_path, changed))
+    assert found == {"extract": "done", "filter": "done", "dedup": "to do", "mix": "to do"}
+
+
+def test_a_changed_source_is_drift_and_a_moved_one_is_not(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path))
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (moved / "source.jsonl").write_bytes((tmp_path / "source.jsonl").read_bytes())
+    recipe = make_recipe(moved)
+    assert set(states(go(tmp_path, recipe)).values()) == {"done"}
+    with open(moved / "source.jsonl", "a") as stream:
+        stream.write('{"text": "one more"}\n')
+    with pytest.raises(RecipeError, match=r"input kettles/source.jsonl: \d+ bytes"):
+        go(tmp_path, recipe)
+
+
+def test_a_stage_asked_for_alone_does_not_take_stale_input(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path))
+    changed = make_recipe(tmp_path, dedup={"bands": 10})
+    with pytest.raises(RecipeError, match="dedup was made with other settings"):
+        plan(changed, tmp_path / "run", [STAGES["mix"]])
+
+
+def test_a_stage_without_its_input_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="its input distinct has not been made; run dedup first"):
+        plan(make_recipe(tmp_path), tmp_path / "run", [STAGES["mix"]])
+
+
+def test_artifacts_of_another_run_are_used_instead_of_made(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path))
+    use = {"distinct": str(tmp_path / "run" / "distinct")}
+    found = states(go(tmp_path, make_recipe(tmp_path, name="other", use=use)))
+    assert found == {"dedup": "used", "mix": "to do"}
+    assert sorted(path.name for path in (tmp_path / "other").iterdir() if path.is_dir()) == [
+        ".progress",
+        "mixture",
+    ]
+    same = [read_manifest(tmp_path / run / "mixture") for run in ("run", "other")]
+    assert same[0] is not None and same[1] is not None and same[0].parts == same[1].parts
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        ({"distnct": "x"}, "there is no such artifact"),
+        ({"distinct": "nowhere"}, "no finished artifact in nowhere"),
+    ],
+)
+def test_a_wrong_use_is_refused(tmp_path: Path, use: dict[str, str], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        go(tmp_path, make_recipe(tmp_path, use=use))
+
+
+def test_use_of_another_kind_of_artifact_is_refused(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path), "filter")
+    with pytest.raises(RecipeError, match="holds filtered; name a folder of distinct"):
+        go(tmp_path, make_recipe(tmp_path, name="b", use={"distinct": str(tmp_path / "run" / "filtered")}))
+
+
+def test_a_second_run_in_the_same_folder_is_kept_out(tmp_path: Path) -> None:
+    refused = pytest.raises(DspipeError, match="another dspipe is working here")
+    with locked(tmp_path / "run"), refused, locked(tmp_path / "run"):
+        pass
+
+
+def test_a_missing_file_and_an_empty_source_end_in_a_sentence(tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path)
+    (tmp_path / "source.jsonl").unlink()
+    with pytest.raises(RecipeError, match=r"extract.sources.kettles: .*source.jsonl"):
+        go(tmp_path, recipe)
+    (tmp_path / "source.jsonl").write_text("")
+    with pytest.raises(DspipeError, match="nothing was extracted"):
+        go(tmp_path, recipe)
+
+
+def test_shares_that_cannot_be_met_leave_the_earlier_stages(tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, mix={"bytes": 10**9})
+    with pytest.raises(RecipeError, match="the shares cannot be met"):
+        go(tmp_path, recipe)
+    assert read_manifest(tmp_path / "run" / "distinct") is not None
+    assert states(go(tmp_path, recipe, "dedup")) == dict.fromkeys(("extract", "filter", "dedup"), "done")
+
+
+def test_parts_of_two_settings_never_mix(tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, mix={"bytes": 10**9})
+    with pytest.raises(RecipeError, match="the shares cannot be met"):
+        go(tmp_path, recipe)
+    with pytest.raises(RecipeError, match=r"mix.bytes: 1000000000 → null"):
+        go(tmp_path, make_recipe(tmp_path))
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from tests.test_runner import go, make_recipe
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
+try:
+    go(Path(sys.argv[1]), make_recipe(Path(sys.argv[1])))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_full_disk_ends_in_a_sentence_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    make_recipe(tmp_path)
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert "DspipeError" in done.stdout and "no room left on the disk" in done.stdout, (
+        done.stdout + done.stderr
+    )
+    assert len(go(tmp_path, make_recipe(tmp_path))) == 4
+
+
+def test_more_steps_continue_a_finished_training_and_fewer_are_refused(tmp_path: Path) -> None:
+    tiny = {"width": 16, "layers": 2, "experts": 4, "expert_width": 8, "dense_width": 16, "heads": 2}
+    train = {"steps": 2, "batch_size": 2, "warmup_steps": 1, "model": {**tiny, "chosen_experts": 2}}
+
+    def recipe(steps: int) -> Recipe:
+        return make_recipe(tmp_path, train={**train, "steps": steps, "model": dict(train["model"])})  # type: ignore[call-overload]
+
+    go(tmp_path, recipe(2), "export")
+    found = states(go(tmp_path, recipe(4), "export"))
+    assert found["pack"] == "done" and found["train"] == "to continue" and found["export"] == "to make again"
+    lines = (tmp_path / "run" / "model" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4]
+    assert set(states(go(tmp_path, recipe(4), "export")).values()) == {"done"}
+    with pytest.raises(RecipeError, match=r"train\.steps: 4 → 3"):
+        go(tmp_path, recipe(3), "export")
+
+
+def test_the_state_of_the_whole_road_is_known_before_any_work(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    steps = plan(make_recipe(tmp_path), tmp_path / "run", ROAD)
+    assert [step.stage.name for step in steps] == list(STAGES) and time.monotonic() - begun < 5
+    assert not (tmp_path / "run").exists()

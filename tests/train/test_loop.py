@@ -1,0 +1,173 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dspipe.recipe import DspipeError, Train
+from dspipe.train.loader import RowLoader
+from dspipe.train.loop import StepMetrics, train
+from tests.reference.networks import VOCABULARY, small_model
+from tests.reference.rows import write_rows
+
+
+class Killed(Exception):
+    pass
+
+
+def make_settings(**changes: Any) -> Train:
+    values: dict[str, Any] = dict(
+        steps=9, batch_size=4, learning_rate=0.01, warmup_steps=3, checkpoint_steps=2, bias_speed=0.01,
+        seed=1, model=small_model(layers=2, initial_deviation=0.05),
+    )  # fmt: skip
+    return Train(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_rows(tmp_path_factory.mktemp("rows"), rows=11, parts=2)
+
+
+def run(
+    files: list[Path], folder: Path, on_step: Callable[[StepMetrics], None] | None = None, **changes: Any
+) -> None:
+    settings = make_settings(**changes)
+    loader = RowLoader(files, settings.batch_size, settings.seed or 0)
+    train(settings, loader, VOCABULARY, folder, on_step or (lambda metrics: None))
+
+
+def kill_after(step: int) -> Callable[[StepMetrics], None]:
+    def on_step(metrics: StepMetrics) -> None:
+        if metrics.step == step:
+            raise Killed
+
+    return on_step
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def read_everything(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
+    """All files' bytes but the metrics', which hold times, and these without."""
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "metrics.jsonl"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}, read_metrics(folder)
+
+
+@pytest.mark.parametrize("changes", [{}, {"micro_batch": 2}, {"checkpoint_steps": 100}])
+def test_a_run_killed_and_resumed_gives_the_same_bits(
+    changes: dict[str, Any], files: list[Path], tmp_path: Path
+) -> None:
+    run(files, tmp_path / "whole", **changes)
+    for step in (3, 4, 8):  # after a checkpoint, at one, between two; the middle of an epoch and its end
+        with pytest.raises(Killed):
+            run(files, tmp_path / "killed", kill_after(step), **changes)
+    run(files, tmp_path / "killed", **changes)
+    assert read_everything(tmp_path / "killed") == read_everything(tmp_path / "whole")
+
+
+def test_more_steps_continue_exactly(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path / "whole", steps=8)
+    for steps in (3, 5, 8):
+        run(files, tmp_path / "raised", steps=steps)
+    assert read_everything(tmp_path / "raised") == read_everything(tmp_path / "whole")
+
+
+def test_a_finished_run_is_left_as_it_is(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path, steps=3)
+    before = read_everything(tmp_path)
+    run(files, tmp_path, lambda metrics: pytest.fail("a step was run again"), steps=3)
+    assert read_everything(tmp_path) == before
+
+
+def test_metrics_beyond_the_checkpoint_and_a_torn_line_are_cut(files: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(files, tmp_path, kill_after(5))
+    with open(tmp_path / "metrics.jsonl", "a") as lines:
+        lines.write('{"step": 6, "lo')
+    run(files, tmp_path)
+    assert [line["step"] for line in read_metrics(tmp_path)] == list(range(1, 10))
+
+
+def test_a_half_written_checkpoint_is_passed_over(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(files, tmp_path / "torn", kill_after(5))
+    (tmp_path / "torn/checkpoint/step-000000006.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    (tmp_path / "torn/checkpoint/.step-000000007.safetensors.tmp").write_bytes(b"half")
+    run(files, tmp_path / "torn")
+    assert read_everything(tmp_path / "torn") == read_everything(tmp_path / "whole")
+
+
+def test_a_run_does_not_depend_on_random_numbers_drawn_before(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path / "first", steps=2)
+    torch.manual_seed(99)
+    torch.randn(77)
+    run(files, tmp_path / "second", steps=2)
+    assert read_everything(tmp_path / "first") == read_everything(tmp_path / "second")
+
+
+def test_the_loss_falls_on_text_that_can_be_learned(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path, steps=60, checkpoint_steps=100)
+    metrics = read_metrics(tmp_path)
+    assert metrics[0]["loss"] == pytest.approx(4.11, abs=0.1)  # log 61
+    assert metrics[-1]["loss"] < 2.5
+    assert metrics[-1]["mtp_loss"] < 3.5
+
+
+def test_a_line_says_what_a_step_was(files: list[Path], tmp_path: Path) -> None:
+    seen: list[StepMetrics] = []
+    run(files, tmp_path, seen.append)
+    lines = read_metrics(tmp_path)
+    assert [line["step"] for line in lines] == [metrics.step for metrics in seen] == list(range(1, 10))
+    assert [line["lr"] for line in lines[:4]] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01, 0.01])
+    loader = RowLoader(files, 4, 1)
+    tokens = [int(loader.batch(step).valid_BL.sum()) for step in range(1, 10)]
+    assert [line["tokens"] for line in lines] == [sum(tokens[:step]) for step in range(1, 10)]
+    assert set(lines[0]) == {
+        "step", "tokens", "loss", "mtp_loss", "balance_loss", "lr", "grad_norm", "max_violation",
+    }  # fmt: skip
+
+
+def test_the_model_is_written_with_biases_in_float32(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path)
+    model = load_file(tmp_path / "model.safetensors")
+    assert {tensor.dtype for tensor in model.values()} == {torch.float32}
+    for name in ("blocks.1.mlp.gate.bias", "depths.0.block.mlp.gate.bias"):
+        assert model[name].any()
+    loads = json.loads((tmp_path / "expert_loads.json").read_text())
+    assert loads["layers"] == ["blocks.1.mlp", "depths.0.block.mlp"]
+    assert sum(loads["total"][0]) == read_metrics(tmp_path)[-1]["tokens"] * 3
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(files: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(DspipeError, match=r"step \d+: .*part-0000\d\.arrow:\d+") as error:
+        run(files, tmp_path, learning_rate=1e20, warmup_steps=0, clip_norm=1e30)
+    assert "\n" not in str(error.value)
+
+
+def test_fewer_steps_than_done_and_another_network_are_refused(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path, steps=3)
+    with pytest.raises(DspipeError, match="already trained for 3 steps"):
+        run(files, tmp_path, steps=2)
+    with pytest.raises(DspipeError, match="another network"):
+        run(files, tmp_path, model=small_model(layers=2, width=24))
+
+
+def test_a_network_without_experts_and_depths_trains(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path, model=small_model(layers=1, dense_layers=1, mtp_depth=0), steps=2)
+    line = read_metrics(tmp_path)[-1]
+    assert line["mtp_loss"] is line["balance_loss"] is line["max_violation"] is None
+
+
+def test_bfloat16_computation_keeps_float32_weights(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path / "narrow", dtype="bfloat16", steps=3)
+    run(files, tmp_path / "wide", steps=3)
+    narrow, wide = (read_metrics(tmp_path / name)[-1]["loss"] for name in ("narrow", "wide"))
+    assert narrow != wide
+    assert narrow == pytest.approx(wide, rel=0.01)
+    assert load_file(tmp_path / "narrow/model.safetensors")["head"].dtype == torch.float32

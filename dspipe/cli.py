@@ -60,7 +60,14 @@ def run_options(command: Any) -> Any:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class InOrder(click.Group):
+    """Lists the commands as they were added: the whole road, its stages, then what looks at them."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=InOrder, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-r", "--recipe", type=click.Path(path_type=Path), help="The recipe, for a chain of stages.")
 @run_options
 @click.version_option(__version__, prog_name="dspipe")
@@ -76,6 +83,20 @@ def dspipe(context: click.Context, /, recipe: Path | None, **options: Any) -> No
     if context.invoked_subcommand not in STAGES and (recipe is not None or given):
         raise click.UsageError(f"write the options behind `{context.invoked_subcommand}`, not before it")
     context.obj = (recipe, options)
+
+
+@dspipe.command(name="run", short_help="walk the whole road of a recipe")
+@click.argument("recipe", type=click.Path(path_type=Path))
+@run_options
+def run_recipe(recipe: Path, until: str | None, **options: Any) -> None:
+    """Walk the road of RECIPE: what is done is skipped, what was interrupted goes on.
+
+    \b
+    Example: dspipe run recipes/smoke.toml --until mix --set dedup.similarity=0.9
+    """
+    from dspipe.commands.run import run
+
+    run(recipe, until=until or ROAD[-1].name, **options)
 
 
 def add_stage(stage: Stage) -> None:
@@ -101,20 +122,6 @@ def add_stage(stage: Stage) -> None:
 
 for _stage in ROAD:
     add_stage(_stage)
-
-
-@dspipe.command(name="run", short_help="walk the whole road of a recipe")
-@click.argument("recipe", type=click.Path(path_type=Path))
-@run_options
-def run_recipe(recipe: Path, until: str | None, **options: Any) -> None:
-    """Walk the road of RECIPE: what is done is skipped, what was interrupted goes on.
-
-    \b
-    Example: dspipe run recipes/smoke.toml --until mix --set dedup.similarity=0.9
-    """
-    from dspipe.commands.run import run
-
-    run(recipe, until=until or ROAD[-1].name, **options)
 
 
 @dspipe.command(short_help="show what is in an artifact or a recipe")

@@ -70,7 +70,8 @@ class Filter(Table, frozen=True):
         RuleSet | dict[str, RuleSet],
         Meta(
             description="quality rules: one set for the natural-language domains (code and math then keep "
-            "the sets of their own names), or a table domain = set; domains not named get `none`"
+            "the sets of their own names, but for `none`, which drops nothing at all), or a table "
+            "domain = set, where domains not named get `none`"
         ),
     ] = "gopher"
     language_characters: Annotated[

@@ -258,6 +258,9 @@ def carry_out(step: Step, recipe: Recipe, folder: Path, pool: Pool, watcher: Wat
     if step.state not in ("used", "done"):
         try:
             run_stage(step, recipe, folder, pool, watcher)
+        except RecipeError:
+            forget_progress(step, folder)
+            raise
         except OSError as error:
             raise explain_failure(step.stage, error) from error
         except MemoryError:
@@ -302,6 +305,17 @@ def explain_failure(stage: Stage, error: OSError) -> DspipeError:
 
 def locate(recipe: Recipe, folder: Path, artifact: str) -> Path:
     return Path(recipe.use[artifact]) if artifact in recipe.use else folder / artifact
+
+
+def forget_progress(step: Step, folder: Path) -> None:
+    """Delete what a stage has begun that then refused its settings: they must change, so nobody could resume it.
+
+    A training that has come some way is kept all the same.
+    """
+    if step.state == "to do" or not step.stage.grows:
+        for artifact in step.stage.writes:
+            shutil.rmtree(folder / artifact, ignore_errors=True)
+        Journal(folder / PROGRESS / step.stage.name).end()
 
 
 def forget(folder: Path, name: str) -> None:

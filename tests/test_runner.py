@@ -15,7 +15,7 @@ import pytest
 from dspipe.recipe import DspipeError, Recipe, RecipeError, check_recipe
 from dspipe.road import ROAD, STAGES
 from dspipe.runner import Outcome, Watcher, forget, locked, plan, stages_until, walk
-from dspipe.shards import read_manifest
+from dspipe.shards import Journal, read_manifest
 from dspipe.workers import Pool
 
 TEXTS = [
@@ -151,11 +151,20 @@ def test_shares_that_cannot_be_met_leave_the_earlier_stages(tmp_path: Path) -> N
 
 
 def test_parts_of_two_settings_never_mix(tmp_path: Path) -> None:
-    recipe = make_recipe(tmp_path, mix={"bytes": 10**9})
-    with pytest.raises(RecipeError, match="the shares cannot be met"):
+    recipe = make_recipe(tmp_path)
+    go(tmp_path, recipe, "dedup")
+    [begun] = plan(make_recipe(tmp_path, mix={"seed": 5}), tmp_path / "run", [STAGES["mix"]])
+    Journal(tmp_path / "run" / ".progress" / "mix").begin(
+        begun.header
+    )  # as a run killed with that seed leaves it
+    with pytest.raises(RecipeError, match=r"mix.seed: 5 → 1"):
         go(tmp_path, recipe)
-    with pytest.raises(RecipeError, match=r"mix.bytes: 1000000000 → null"):
-        go(tmp_path, make_recipe(tmp_path))
+
+
+def test_a_recipe_that_a_stage_refused_can_be_corrected(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="the shares cannot be met"):
+        go(tmp_path, make_recipe(tmp_path, mix={"bytes": 10**9}))
+    assert states(go(tmp_path, make_recipe(tmp_path)))["mix"] == "to do"
 
 
 FULL_DISK = """

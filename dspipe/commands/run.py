@@ -58,6 +58,7 @@ def run(
         return
     signal.signal(signal.SIGTERM, interrupt)
     if rebuild is not None:
+        plan(recipe, folder, stages_before(chosen, rebuild))  # refused before anything is deleted
         forget(folder, rebuild)
     pool = Pool(workers or len(os.sched_getaffinity(0)), memory)
     watcher = Bars(as_json) if sys.stderr.isatty() else Lines(as_json)
@@ -68,6 +69,13 @@ def run(
         pool.close()
     if as_json:
         print_json([describe(outcome) for outcome in outcomes])
+
+
+def stages_before(stages: Sequence[Stage], rebuild: str | None) -> list[Stage]:
+    """Those of the stages that a rebuild leaves as they are."""
+    names = list(STAGES)
+    kept = names[: names.index(rebuild)] if rebuild else names
+    return [stage for stage in stages if stage.name in kept]
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -161,9 +169,7 @@ def show_plan(
     recipe: Recipe, folder: Path, stages: Sequence[Stage], rebuild: str | None, as_json: bool
 ) -> None:
     """Print what would run and the disk it needs, about."""
-    names = list(STAGES)
-    kept = names[: names.index(rebuild)] if rebuild else names
-    steps = plan(recipe, folder, [stage for stage in stages if stage.name in kept])
+    steps = plan(recipe, folder, stages_before(stages, rebuild))
     states: dict[str, str] = {step.stage.name: step.state for step in steps}
     rows: list[dict[str, Any]] = []
     for stage in stages:

@@ -30,7 +30,7 @@ def print_tree(content: dict[str, Any], indent: str = "") -> None:
 
 def plain(value: Any) -> str:
     """A value as one short line of printable characters."""
-    text = str(value)
+    text = "-" if value is None else str(value)
     cut = text[:WIDTH] + (f"… ({len(text):,} characters)" if len(text) > WIDTH else "")
     return "".join(
         c if c.isprintable() else {"\n": "⏎", "\t": "⇥"}.get(c, "\N{REPLACEMENT CHARACTER}") for c in cut

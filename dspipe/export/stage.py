@@ -10,7 +10,7 @@ import msgspec
 import torch
 from safetensors.torch import load_file, save_file
 
-from dspipe.model.checkpoint import hugging_face_config, to_hugging_face
+from dspipe.model.checkpoint import cast_weights, hugging_face_config, to_hugging_face
 from dspipe.recipe import Export, Model
 from dspipe.shards import Artifact, Counts, Output, record_file, replacing, write_file
 from dspipe.workers import Workers
@@ -20,13 +20,7 @@ def run(settings: Export, model: Artifact, hf: Output, workers: Workers) -> None
     """Rename, cast, write."""
     config = msgspec.convert(model.manifest.settings["model"], Model)
     ours = load_file(model.folder / "model.safetensors")
-    theirs = to_hugging_face(ours, config)
-    dtype = getattr(torch, settings.dtype)
-    # the balancing bias decides between experts that differ in the last bits: it stays float32, as published
-    cast = {
-        name: tensor if name.endswith("correction_bias") else tensor.to(dtype)
-        for name, tensor in theirs.items()
-    }
+    cast = cast_weights(to_hugging_face(ours, config), getattr(torch, settings.dtype))
     with replacing(hf.folder / "model.safetensors") as temporary:
         save_file({name: tensor.contiguous() for name, tensor in cast.items()}, temporary, {"format": "pt"})
     facts = model.manifest.facts

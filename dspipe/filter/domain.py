@@ -40,8 +40,8 @@ ADDRESS = rf"(?i)^[a-z0-9+]+://[^/?#]+/[^?#]*[^/?#]\.({EXTENSIONS})$"
 
 KEYWORDS = (
     "def class import from return public private static function const var let fn pub impl struct use "
-    "package using typedef enum void int elif else while for if try except catch switch case break async export func "
-    "#include #define #ifdef #endif #if #else //"
+    "package using typedef enum void int elif else while for if try except catch switch case break async "
+    "export func #include #define #ifdef #endif #if #else //"
 )
 
 BACKSLASH, NEWLINE, TAB, SPACE = 92, 10, 9, 32

@@ -4,7 +4,8 @@ document.
 The definitions follow Gopher (Rae et al. 2021, table A1), C4 (Raffel et al. 2020, 2.2), FineWeb (Penedo et
 al. 2024, 3.6) and DeepSeek-Coder (Guo et al. 2024, 2.1), measured without a tokenizer model:
 
-- words are those of `text.words`; `mean_word_length` is in characters;
+- words are those of `text.words`, letters are letters and the marks on them; `mean_word_length` is in
+  characters;
 - `alphabetic_words` counts what stands between white space, as Gopher does: "--" and "|" are there to be
   found;
 - `symbol_ratio` is the larger of "#" per word and ellipses per word; a run of three or more dots is one
@@ -204,7 +205,7 @@ def is_bullet(text, position, end, index, classes):  # type: ignore[no-untyped-d
     point = entry >> 24
     if point != HYPHEN and point != STAR:
         return (entry & BULLET) != 0
-    return position + 1 == end or (read_character(text, position + 1, end, index, classes) & CLASS) == SPACE
+    return position + 1 == end or (read_character(text, position + 1, end, index, classes) & CLASS) >= SPACE
 
 
 @kernel

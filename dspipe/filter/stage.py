@@ -1,4 +1,4 @@
-"""The stage: `documents` → `signals`, and `filtered` with `rejected.parquet` beside it; one task for each part."""
+"""The stage: `documents` → `signals`, and `filtered` with `rejected.parquet` beside it; one task a part."""
 
 from __future__ import annotations
 

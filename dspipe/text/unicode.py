@@ -152,6 +152,8 @@ def find_composing() -> NDArray[np.bool_]:
     )
     for point in range(0x110000):
         character = chr(point)
+        if unicodedata2.category(character) in ("Cn", "Co", "Cs"):
+            continue
         changed = unicodedata2.normalize("NFC", character) != character
         composes[point] |= changed or unicodedata2.combining(character) > 0
         parts = unicodedata2.normalize("NFD", character)

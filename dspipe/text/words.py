@@ -77,7 +77,7 @@ def walk_word(text, position, end, entry, index, classes):  # type: ignore[no-un
                 break
             position += (entry >> 16) & 255
         characters += 1
-        letters += kind != NUMBER
+        letters += kind == LETTER or (kind == MARK and letters > 0)  # a keycap is no letter
     return position, characters, letters
 
 

@@ -11,13 +11,16 @@ from dspipe.filter.domain import find_domain
 from dspipe.schema import DOCUMENTS
 from tests.support import document
 
-PYTHON = "import os\n\n\ndef walk(path):\n    for name in os.listdir(path):\n        yield name\n\n\nclass A:\n    pass\n"
+PYTHON = (
+    "import os\n\n\ndef walk(path):\n    for name in os.listdir(path):\n"
+    "        yield name\n\n\nclass A:\n    pass\n"
+)
 C = '#include <stdio.h>\n\nint main(void) {\n    printf("hello\\n");\n    return 0;\n}\n'
 LATEX = (
     "Let $X$ be a scheme. Then \\mathcal{O}_X \\to \\prod_{i \\in I} M_i is exact, see \\ref{lemma}.\n" * 3
 )
 PROSE = (
-    "The harbour was quiet.\nFor years, nobody had come.\nFrom the hill you could see the boats; and the sea.\n"
+    "The harbour was quiet.\nFor years, nobody had come.\nFrom the hill you could see boats; and the sea.\n"
     * 3
 )
 

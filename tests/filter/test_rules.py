@@ -12,10 +12,12 @@ from dspipe.recipe import Filter
 from dspipe.schema import SIGNALS
 
 GOOD = {
-    "id": "0", "language": "en", "language_margin": 3.0, "domain": "web", "characters": 3000, "words": 500, "lines": 20,
-    "mean_word_length": 5.0, "mean_line_length": 60.0, "longest_line": 200, "symbol_ratio": 0.0, "bullet_lines": 0.0,
-    "ellipsis_lines": 0.0, "ended_lines": 0.9, "short_lines": 0.1, "duplicate_lines": 0.0, "alphabetic_words": 0.95,
-    "alphabetic_characters": 0.8, "stop_words": 6, "sentences": 20, "curly_brackets": 0, "lorem_ipsum": False,
+    "id": "0", "language": "en", "language_margin": 3.0, "domain": "web", "characters": 3000,
+    "words": 500, "lines": 20, "mean_word_length": 5.0, "mean_line_length": 60.0,
+    "longest_line": 200, "symbol_ratio": 0.0, "bullet_lines": 0.0, "ellipsis_lines": 0.0,
+    "ended_lines": 0.9, "short_lines": 0.1, "duplicate_lines": 0.0, "alphabetic_words": 0.95,
+    "alphabetic_characters": 0.8, "stop_words": 6, "sentences": 20, "curly_brackets": 0,
+    "lorem_ipsum": False,
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 
 from dspipe.filter.signals import measure_signals
 from tests.reference.signals import measure
-from tests.text.strategies import batches
+from tests.text.strategies import PIECES, batches
 
 
 def measure_all(texts: list[str | None]) -> list[dict[str, Any]]:
@@ -18,10 +19,18 @@ def measure_all(texts: list[str | None]) -> list[dict[str, Any]]:
     return pa.table(columns).to_pylist()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(batches)
 def test_every_signal_equals_the_slow_twin(texts: list[str | None]) -> None:
     assert measure_all(texts) == [measure(text or "") for text in texts]
+
+
+def test_every_signal_of_long_mixed_texts_equals_the_slow_twin() -> None:
+    draw = random.Random(5)
+    pieces = [*PIECES, *"\n\n\n\n", *"        ", *"..."]
+    texts = ["".join(draw.choices(pieces, k=draw.randint(0, 40))) for _ in range(4000)]
+    for text, found in zip(texts, measure_all([*texts]), strict=True):
+        assert found == measure(text), repr(text)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +48,7 @@ def test_every_signal_equals_the_slow_twin(texts: list[str | None]) -> None:
         ("x" * 29 + "\n" + "x" * 30, "short_lines", 0.5),
         ("abc\n  abc \nabcdef", "duplicate_lines", 0.25),
         ("a | 1 b2", "alphabetic_words", 0.5),
+        ("1\ufe0f\u20e3 a", "alphabetic_words", 0.5),
         ("THE the of Of And", "stop_words", 3),
         ("There is 3.14. Is it? 「そうです。」はい！ no end", "sentences", 4),
         ("... ?! .", "sentences", 0),

@@ -9,7 +9,7 @@ NAMES = {"nn": "no", "nb": "no", "zxx": "und"}
 
 
 def guess(text: str) -> tuple[str | None, float]:
-    """(label, lead over the next label of another name), or (None, 0) where no feature of the model occurs."""
+    """(label, lead over the next of another name), or (None, 0) where no feature of the model occurs."""
     identifier = _get_identifier()
     ranked: dict[str, float] = {}
     for label, score in identifier.rank(text):

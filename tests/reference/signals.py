@@ -1,4 +1,4 @@
-"""The signals of one document by Python's strings and regular expressions: the slow twin of `dspipe.filter.signals`."""
+"""The signals of one document by Python's strings: the slow twin of `dspipe.filter.signals`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ def is_letter(character: str) -> bool:
 
 
 def count_letters(word: str) -> int:
-    return sum(class_of(character) in (LETTER, MARK) for character in word)
+    kinds = [class_of(character) for character in word]
+    return sum(
+        kind == LETTER or (kind == MARK and LETTER in kinds[:place]) for place, kind in enumerate(kinds)
+    )
 
 
 def split_tokens(text: str) -> list[str]:

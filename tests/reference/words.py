@@ -1,4 +1,4 @@
-"""Words one character at a time: the slow twin of `dspipe.text.words`, with the class of a character from its table."""
+"""Words one character at a time, by the same table of classes: the slow twin of `dspipe.text.words`."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ def read_back(array: pa.Array | pa.ChunkedArray) -> list[str]:
     text, offsets = text_buffers(array)
     assert text.dtype == "uint8" and offsets.dtype == "int64" and len(offsets) == len(array) + 1
     assert not text.flags.writeable and not offsets.flags.writeable
-    return [bytes(text[a:b]).decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [bytes(text[a:b]).decode() for a, b in pairwise(offsets)]
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -23,7 +25,7 @@ def test_words_and_their_hashes_equal_the_slow_twin(texts: list[str | None]) -> 
     buffers = text_buffers(pa.array(texts, pa.large_string()))
     hashes, ends = hash_words(*buffers)
     expected = [[hash_word(word) for word in split_words(text or "")] for text in texts]
-    assert [hashes[a:b].tolist() for a, b in zip(ends, ends[1:], strict=False)] == expected
+    assert [hashes[a:b].tolist() for a, b in pairwise(ends)] == expected
     assert count_words(*buffers).tolist() == [len(words) for words in expected]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ def parse_memory(context: click.Context, option: click.Parameter, text: str | No
     number, letters = text.rstrip("iIbB").rstrip("KMGTkmgt"), text.rstrip("iIbB")[-1:].upper()
     try:
         size = int(float(number) * units[letters if letters in "KMGT" else ""])
-    except ValueError:
+    except (ValueError, OverflowError):
         raise click.BadParameter(f"{text} is no size; write for example 8GiB") from None
     if size < 1 << 29:
         raise click.BadParameter(f"{text} is too little; give at least 512MiB")
@@ -190,19 +191,24 @@ def main() -> None:
     """Entry point: an error is one sentence and an exit code, an interrupt leaves what is finished."""
     try:
         dspipe.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        leave("interrupted: what was finished is kept; run the same command to go on", 130)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         leave("interrupted: what was finished is kept; run the same command to go on", 130)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except DspipeError as error:
+        if os.environ.get("DSPIPE_TRACEBACK"):
+            raise
         leave(f"dspipe: {error}", error.exit_code)
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing is left to flush at exit
         sys.exit(1)
+    except OSError as error:
+        leave(f"dspipe: {error}", 1)
 
 
 def leave(sentence: str, code: int) -> None:
-    click.echo(sentence, err=True)
+    """Print to the error stream; names and values in a sentence may come from a document."""
+    shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in sentence)
+    click.echo(shown, err=True)
     sys.exit(code)

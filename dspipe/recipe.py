@@ -1,22 +1,15 @@
-"""Every setting there is: turns a TOML recipe and `--set` options into one frozen, checked `Recipe`.
+"""Every setting there is, as frozen structs: a recipe's tables, their keys, defaults, bounds and meanings.
 
-One table of the file is one stage. Everything is checked before any work starts, and every refusal is one
-line that names the file, the key and the mend. This module imports no array library, so that `--help` stays
-fast. `python -m dspipe.recipe` prints the page `recipes/README.md`.
+One table of a recipe is one stage. This module imports no array library, so that `--help` stays fast.
+`reading.py` makes a `Recipe` of a file; `keys.py` prints all keys as the page `recipes/README.md`.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
-import re
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 
 class DspipeError(Exception):
@@ -31,6 +24,7 @@ class RecipeError(DspipeError):
     exit_code = 2
 
 
+Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Natural = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -47,7 +41,7 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Source(Table, frozen=True):
-    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+$", description="becomes the column `source`")]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+\Z", description="becomes the column `source`")]
     path: Annotated[str, Meta(description="a file, a glob (`*`, `**`), or any address that fsspec opens")]
     format: Annotated[Format | None, Meta(description="from the file name when absent")] = None
     domain: Annotated[
@@ -97,7 +91,9 @@ class Dedup(Table, frozen=True):
 class Mix(Table, frozen=True):
     bytes: Annotated[
         Count | None,
-        Meta(description="size of the mixture in bytes of text; absent: all that the shares allow"),
+        Meta(
+            description="size of the mixture in bytes of text; absent: all that the shares allow in one epoch"
+        ),
     ] = None
     tokens: Annotated[
         Count | None, Meta(description="the same in tokens of `tokenizer`, instead of `bytes`")
@@ -115,7 +111,7 @@ class Mix(Table, frozen=True):
         dict[str, Share],
         Meta(description="share of each language within natural language; absent: as available"),
     ] = {}
-    seed: Annotated[int | None, Meta(description="of the draws and the order; absent: the recipe's")] = None
+    seed: Annotated[Seed | None, Meta(description="of the draws and the order; absent: the recipe's")] = None
 
 
 class Tokenizer(Table, frozen=True):
@@ -213,7 +209,7 @@ class Train(Table, frozen=True):
         Literal["auto", "float32", "bfloat16"],
         Meta(description="of the computation; `auto`: bfloat16 on a GPU, float32 on a CPU"),
     ] = "auto"
-    seed: Annotated[int | None, Meta(description="of weights and row order; absent: the recipe's")] = None
+    seed: Annotated[Seed | None, Meta(description="of weights and row order; absent: the recipe's")] = None
     model: Annotated[Model, Meta(description="the network")] = Model()
     fp8: Annotated[Fp8, Meta(description="8-bit training")] = Fp8()
 
@@ -224,9 +220,9 @@ class Export(Table, frozen=True):
 
 class Recipe(Table, frozen=True):
     name: Annotated[
-        str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the run's folder: `shards/<name>`")
+        str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*\Z", description="the run's folder: `shards/<name>`")
     ]
-    seed: Annotated[int, Meta(description="of every draw")] = 1
+    seed: Annotated[Seed, Meta(description="of every draw")] = 1
     use: Annotated[
         dict[str, str], Meta(description="artifact = folder of another run, taken instead of made")
     ] = {}
@@ -270,203 +266,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def load_recipe(path: str | Path, assignments: Sequence[str] = ()) -> Recipe:
-    """Read, override, check.
-
-    `assignments` are `--set` options, "stage.key=value", the value in TOML's notation or a bare string. An
-    element of `[[extract.sources]]` is reached by its name: `extract.sources.web.path=...`.
-
-    Raises:
-        RecipeError: one line with the file, the key and the mend.
-    """
-    try:
-        raw = tomllib.loads(Path(path).read_text("utf-8"))
-    except FileNotFoundError:
-        raise RecipeError(
-            f"{path}: no such recipe; give the path of a .toml file, e.g. recipes/smoke.toml"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise RecipeError(f"{path}: not a readable TOML file: {error}") from None
-    for assignment in assignments:
-        apply_assignment(raw, assignment)
-    return check_recipe(raw, str(path))
-
-
-def check_recipe(raw: dict[str, Any], file: str) -> Recipe:
-    """Turn parsed TOML into a `Recipe` with presets and seeds filled in, or raise `RecipeError`."""
-    expand_preset(raw)
-    try:
-        recipe = msgspec.convert(raw, Recipe)
-    except msgspec.ValidationError as error:
-        raise RecipeError(f"{file}: {explain(error)}") from None
-    for key, problem in find_contradictions(recipe):
-        raise RecipeError(f"{file}: {key}: {problem}")
-    return fill_seeds(recipe)
-
-
-def apply_assignment(raw: dict[str, Any], assignment: str) -> None:
-    """Carry out one `--set key=value` on the parsed file."""
-    dotted, equals, text = assignment.partition("=")
-    keys = [key for key in re.split(r"\.|\[(\d+)\]", dotted.strip()) if key]
-    if not equals or not keys:
-        raise RecipeError(f"--set {assignment}: write stage.key=value, e.g. --set dedup.bands=10")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    table: Any = raw
-    for key in keys[:-1]:
-        table = descend(table, key, assignment)
-    if not isinstance(table, dict):
-        raise RecipeError(f"--set {assignment}: {'.'.join(keys[:-1])} is no table; see recipes/README.md")
-    table[keys[-1]] = value
-
-
-def descend(table: Any, key: str, assignment: str) -> Any:
-    if isinstance(table, dict):
-        return table.setdefault(key, {})
-    if isinstance(table, list):
-        named = [item for item in table if isinstance(item, dict) and item.get("name") == key]
-        if named:
-            return named[0]
-        if key.isdigit() and int(key) < len(table):
-            return table[int(key)]
-        names = ", ".join(str(item.get("name")) for item in table if isinstance(item, dict))
-        raise RecipeError(f"--set {assignment}: there is no element named {key}; there are: {names}")
-    raise RecipeError(f"--set {assignment}: {key} is no table; see recipes/README.md")
-
-
-def expand_preset(raw: dict[str, Any]) -> None:
-    """Lay the named preset under the keys of `[train.model]`; 0 is TOML's way to say: no query latent."""
-    train = raw.get("train")
-    if not isinstance(train, dict) or not isinstance(model := train.get("model"), dict):
-        return
-    if model.get("query_rank") == 0:
-        model["query_rank"] = None
-    train["model"] = {**PRESETS.get(str(model.get("preset", "smoke")), {}), **model}
-
-
-def fill_seeds(recipe: Recipe) -> Recipe:
-    """Hand the recipe's seed to the stages that draw, so that each stage sees its own table alone."""
-
-    def seeded(table: Any) -> Any:
-        return msgspec.structs.replace(table, seed=recipe.seed) if table.seed is None else table
-
-    return msgspec.structs.replace(
-        recipe, mix=seeded(recipe.mix), pack=seeded(recipe.pack), train=seeded(recipe.train)
-    )
-
-
-def find_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Yield (key, what is wrong and how to mend it) for what no single key can show."""
-    names = [source.name for source in recipe.extract.sources]
-    for name in {name for name in names if names.count(name) > 1}:
-        yield "extract.sources", f"two sources are named {name}; give each a name of its own"
-    for name in recipe.dedup.prefer:
-        if names and name not in names:
-            yield "dedup.prefer", f"there is no source named {name}; there are: {', '.join(names)}"
-    yield from find_mix_contradictions(recipe.mix)
-    yield from find_train_contradictions(recipe)
-
-
-def find_mix_contradictions(mix: Mix) -> Iterator[tuple[str, str]]:
-    for table, shares, open_ended in (
-        ("mix.domains", mix.domains, False),
-        ("mix.languages", mix.languages, mix.temperature is not None),
-    ):
-        total = math.fsum(shares.values())
-        if shares and (total > 1 + 1e-6 or (total < 1 - 1e-6 and not open_ended)):
-            mend = f"the shares sum to {total:g}; make them sum to 1"
-            if table == "mix.languages" and total < 1:
-                mend += ", or set mix.temperature to spread the rest over the languages not named"
-            yield table, mend
-    if mix.bytes is not None and mix.tokens is not None:
-        yield "mix.tokens", "bytes and tokens are both given; keep one"
-    if mix.tokens is not None and mix.tokenizer is None:
-        yield "mix.tokenizer", "tokens are counted with a tokenizer; name one that exists, or give mix.bytes"
-
-
-def find_train_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    train, model = recipe.train, recipe.train.model
-    lengths = packed_lengths(recipe.pack)
-    if len(set(lengths)) != len(lengths) or not lengths:
-        yield "pack.sequence_length", "give each length once"
-    if min(lengths, default=16) < 16:
-        yield "pack.sequence_length", f"{min(lengths)} is too short; give at least 16"
-    if (
-        train.sequence_length is not None
-        and "sequences" not in recipe.use
-        and train.sequence_length not in lengths
-    ):
-        yield (
-            "train.sequence_length",
-            f"{train.sequence_length} is not packed; add it to pack.sequence_length",
-        )
-    if model.rope_width % 2:
-        yield "train.model.rope_width", f"{model.rope_width} is odd; rotary parts come in pairs"
-    if model.dense_layers > model.layers:
-        yield "train.model.dense_layers", f"{model.dense_layers} is more than the {model.layers} layers"
-    if model.experts % model.groups:
-        yield "train.model.groups", f"{model.experts} experts do not divide into {model.groups} groups"
-    elif model.chosen_groups > model.groups:
-        yield "train.model.chosen_groups", f"{model.chosen_groups} is more than the {model.groups} groups"
-    elif model.chosen_experts > model.experts // model.groups * model.chosen_groups:
-        yield "train.model.chosen_experts", f"{model.chosen_experts} is more than the chosen groups hold"
-    if train.micro_batch is not None and train.batch_size % train.micro_batch:
-        yield "train.micro_batch", f"{train.micro_batch} does not divide batch_size {train.batch_size}"
-
-
 def packed_lengths(pack: Pack) -> list[int]:
     """The row lengths to pack, as a list whether the recipe names one or several."""
     return pack.sequence_length if isinstance(pack.sequence_length, list) else [pack.sequence_length]
-
-
-def explain(error: msgspec.ValidationError) -> str:
-    """Turn msgspec's message into "key: what is wrong; mend"."""
-    message, _, place = str(error).partition(" - at `")
-    key = re.sub(r"^\$\.?", "", place.rstrip("`")) or "recipe"
-    if unknown := re.search(r"unknown field `(.+)`", message):
-        table = key if key != "recipe" else ""
-        return f"{join(table, unknown[1])}: {suggest(table, unknown[1])}"
-    if missing := re.search(r"missing required field `(.+)`", message):
-        return f"{join('' if key == 'recipe' else key, missing[1])}: must be given"
-    if "enum value" in message:
-        value = message.split("value ")[1].replace("`", "")
-        return f"{key}: {value} is not one of: {', '.join(allowed_values(key))}"
-    return f"{key}: {message[0].lower()}{message[1:].replace('`', '')}; see recipes/README.md"
-
-
-def suggest(table: str, name: str) -> str:
-    """Say that there is no such key, and which one may have been meant."""
-    known = [field.name for field in msgspec.structs.fields(table_type(table))]
-    close = difflib.get_close_matches(name, known, 1)
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
-    return f"there is no such key; {hint}"
-
-
-def table_type(dotted: str) -> type[Struct]:
-    """The class of the table that a dotted key names, e.g. `extract.sources[0]` → `Source`."""
-    kind: Any = Recipe
-    for key in re.sub(r"\[[^\]]*\]", "", dotted).split(".") if dotted else []:
-        hints = get_type_hints(kind)
-        kind = hints[key]
-        while get_origin(kind) is not None:
-            kind = get_args(kind)[0]
-    return cast(type[Struct], kind)
-
-
-def allowed_values(dotted: str) -> list[str]:
-    """The words that a key may hold, from its `Literal`."""
-    table, _, key = re.sub(r"\[[^\]]*\]", "", dotted).rpartition(".")
-    words: list[str] = []
-    stack: list[Any] = [get_type_hints(table_type(table)).get(key)]
-    while stack:
-        kind = stack.pop()
-        if get_origin(kind) is Literal:
-            words += [str(word) for word in get_args(kind) if str(word) not in words]
-        else:
-            stack += get_args(kind)
-    return words
 
 
 def join(*keys: str) -> str:
@@ -482,64 +284,3 @@ def flatten(value: Any, key: str = "") -> dict[str, Any]:
     else:
         return {key: value}
     return {k: v for name, item in items for k, v in flatten(item, join(key, str(name))).items()}
-
-
-def describe_keys() -> str:
-    """The page `recipes/README.md`: every key with its default and meaning."""
-    lines = [README_HEAD]
-    for heading, kind in walk_tables():
-        lines += [f"\n## {heading}\n", "| key | default | meaning |", "|---|---|---|"]
-        for field in msgspec.structs.fields(kind):
-            if is_table(field.type):
-                continue
-            lines.append(f"| `{field.name}` | {show_default(field)} | {describe(field.type)} |")
-    lines.append("\n## Presets of `[train.model]`\n")
-    lines += [f"- `{name}`: {show_preset(values)}" for name, values in PRESETS.items()]
-    return "\n".join(lines) + "\n"
-
-
-README_HEAD = """# Every key of a recipe
-
-One file is one run, one table is one stage. A key that is not listed here is refused. Any key can be given on
-the command line: `--set stage.key=value`, for a source `--set extract.sources.NAME.path=...`.
-This page is printed by `python -m dspipe.recipe`; a test holds it to the code."""
-
-
-def walk_tables() -> Iterator[tuple[str, type[Struct]]]:
-    yield "Top level", Recipe
-    for field in msgspec.structs.fields(Recipe):
-        if is_table(field.type):
-            yield f"`[{field.name}]`", table_type(field.name)
-            for inner in msgspec.structs.fields(table_type(field.name)):
-                dotted = f"{field.name}.{inner.name}"
-                if is_table(inner.type):
-                    yield f"`[{dotted}]`", table_type(dotted)
-                elif dotted == "extract.sources":
-                    yield "`[[extract.sources]]`", Source
-
-
-def is_table(kind: Any) -> bool:
-    inner = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    return isinstance(inner, type) and issubclass(inner, Table)
-
-
-def describe(kind: Any) -> str:
-    notes = [note.description for note in getattr(kind, "__metadata__", ()) if isinstance(note, Meta)]
-    return next((note for note in notes if note), "")
-
-
-def show_default(field: Any) -> str:
-    default: Any = field.default
-    if default is msgspec.NODEFAULT and field.default_factory is not msgspec.NODEFAULT:
-        default = field.default_factory()
-    if default is msgspec.NODEFAULT or isinstance(default, UnsetType) or default is UNSET:
-        return "must be given"
-    return "" if default is None or default == [] or default == {} else f"`{default}`"
-
-
-def show_preset(values: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in values.items()) or "the defaults above"
-
-
-if __name__ == "__main__":
-    print(describe_keys(), end="")

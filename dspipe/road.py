@@ -19,7 +19,8 @@ class Stage:
     writes: tuple[str, ...]
     version: int
     outside: str | None = None  # module:function that describes what it reads from outside the run
-    grows: tuple[str, ...] = ()  # settings that may be raised later: the work is continued, not refused
+    grows: str | None = None  # the setting that may be raised later: the work is continued, not refused
+    neutral: str | None = None  # a setting that no byte of what it writes depends on
 
 
 ROAD = (
@@ -29,7 +30,7 @@ ROAD = (
     Stage("mix", ("distinct",), ("mixture",), 1, outside="dspipe.mix.tokens:describe_tokenizer"),
     Stage("tokenizer", ("mixture",), ("tokenizer",), 1),
     Stage("pack", ("mixture", "tokenizer"), ("sequences",), 1),
-    Stage("train", ("sequences", "tokenizer"), ("model",), 1, grows=("steps",)),
+    Stage("train", ("sequences", "tokenizer"), ("model",), 1, grows="steps", neutral="checkpoint_steps"),
     Stage("export", ("model",), ("hf",), 1),
 )
 STAGES = {stage.name: stage for stage in ROAD}

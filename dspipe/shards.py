@@ -131,10 +131,11 @@ def open_artifact(folder: Path) -> Artifact:
     if manifest is None:
         raise DspipeError(f"{folder}: no finished artifact is there; run the stage that writes it")
     for part in (*manifest.parts, *manifest.beside):
-        path = folder / part.file
-        size = path.stat().st_size if path.is_file() else -1
-        if size != part.bytes:
-            found = "is missing" if size < 0 else f"has {size} bytes instead of {part.bytes}"
+        if not is_whole(folder, part):
+            path = folder / part.file
+            found = (
+                f"has {path.stat().st_size} bytes instead of {part.bytes}" if path.is_file() else "is missing"
+            )
             raise DspipeError(f"{path}: {found}; make it again with --rebuild {manifest.stage}")
     return Artifact(folder, manifest)
 
@@ -176,7 +177,7 @@ class Output:
 
 
 class Journal:
-    """Records of a stage's finished tasks, kept below `folder` until the stage is done."""
+    """Records of a stage's finished tasks, kept in `<run>/.progress/<stage>/` until the stage is done."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -190,22 +191,54 @@ class Journal:
 
     def header(self) -> Header | None:
         """The identity of the work in progress, or None where there is none."""
-        path = self.folder / "stage.json"
-        return msgspec.json.decode(path.read_bytes(), type=Header) if path.is_file() else None
+        return self.read("stage", Header)
 
     def begin(self, header: Header) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_file(self.folder / "stage.json", msgspec.json.encode(header))
+        self.save("stage", header)
 
     def load(self, key: str, kind: type[Record]) -> Record | None:
+        """The record of a finished task; None too where a file that it describes is no longer there."""
+        record = self.read(key, kind)
+        if isinstance(record, Piece) and not all(
+            is_whole(self.folder.parent.parent / artifact, part)
+            for artifact, parts in record.parts.items()
+            for part in parts
+        ):
+            return None
+        return record
+
+    def read(self, key: str, kind: type[Record]) -> Record | None:
         path = self.folder / f"{key}.json"
-        return msgspec.json.decode(path.read_bytes(), type=kind) if path.is_file() else None
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except FileNotFoundError:
+            return None
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            mend = f"remove it with dspipe clean {self.folder.parent.parent}"
+            raise DspipeError(f"{path}: not a record of this version ({error}); {mend}") from None
 
     def save(self, key: str, record: object) -> None:
         write_file(self.folder / f"{key}.json", msgspec.json.encode(record))
 
     def end(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget all at one stroke: a journal half deleted must never pass for one of other settings."""
+        if self.folder.exists():
+            gone = self.folder.with_name(f".{self.folder.name}.{os.getpid()}.tmp")
+            os.rename(self.folder, gone)
+            remove_tree(gone)
+
+
+def is_whole(folder: Path, part: Part) -> bool:
+    path = folder / part.file
+    return path.is_file() and path.stat().st_size == part.bytes
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder of ours; what cannot be deleted is an error, for a stale file would pass for new."""
+    if path.is_symlink():
+        raise DspipeError(f"{path}: is a link, which dspipe does not follow to delete; remove it yourself")
+    if path.exists():
+        shutil.rmtree(path)
 
 
 @contextmanager
@@ -295,8 +328,11 @@ def sum_counts(counts: Iterable[Counts]) -> Counts:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Delete the temporary files that a killed run left below `folder`; return how many there were."""
-    leftovers = [path for path in folder.rglob(".*.tmp") if path.is_file() and not path.is_symlink()]
+    """Delete the temporary files and folders that a killed run left below `folder`; return their number."""
+    leftovers = [path for path in folder.rglob(".*.tmp") if not path.is_symlink()]
     for path in leftovers:
-        path.unlink(missing_ok=True)
+        if path.is_dir():
+            remove_tree(path)
+        else:
+            path.unlink(missing_ok=True)
     return len(leftovers)

@@ -12,7 +12,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
@@ -27,7 +27,7 @@ Record = TypeVar("Record")
 MEMORY_OF_A_WORKER = 400 << 20  # interpreter, Arrow, kernels, language tables and one row group, measured
 
 
-class Memory(Protocol):
+class Records(Protocol):
     """Where finished tasks are remembered; see `shards.Journal`."""
 
     @property
@@ -47,7 +47,12 @@ class Pool:
     def submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
         if self._executor is None:
             self._executor = ProcessPoolExecutor(self.count, get_context("spawn"), become_a_worker)
-        return self._executor.submit(function, task)
+        # submitting may start a process, which takes over that interrupts are ignored, from its first moment
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return self._executor.submit(function, task)
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
     def close(self) -> None:
         """End the processes without waiting for what they are doing; unfinished parts have no name yet."""
@@ -62,7 +67,7 @@ class Workers:
     """What a stage is given to do its tasks with."""
 
     def __init__(
-        self, pool: Pool, journal: Memory, progress: Callable[[int, int], None] | None = None
+        self, pool: Pool, journal: Records, progress: Callable[[int, int], None] | None = None
     ) -> None:
         self._pool = pool
         self._journal = journal
@@ -113,16 +118,12 @@ class Workers:
         results: list[Any],
     ) -> None:
         pending = {self._pool.submit(function, tasks[number]): number for number in todo}
-        done = len(tasks) - len(todo)
         try:
-            while pending:
-                finished, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    number = pending.pop(future)
-                    results[number] = future.result()
-                    self._journal.save(keys[number], results[number])
-                    done += 1
-                    self.report(done, len(tasks))
+            for done, future in enumerate(as_completed(pending), len(tasks) - len(todo) + 1):
+                number = pending[future]
+                results[number] = future.result()
+                self._journal.save(keys[number], results[number])
+                self.report(done, len(tasks))
         except BrokenProcessPool:
             raise DspipeError(
                 "a worker process was killed, most often for lack of memory; "

@@ -41,7 +41,7 @@ def make_output(folder: Path) -> Output:
 
 
 def make_workers(folder: Path, count: int = 1) -> Workers:
-    return Workers(Pool(count), Journal(folder / "progress"))
+    return Workers(Pool(count), Journal(folder / ".progress" / "test"))
 
 
 def read_rows(artifact: Artifact, beside: str | None = None) -> list[dict[str, Any]]:

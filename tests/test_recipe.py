@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from dspipe.recipe import PRESETS, RecipeError, check_recipe, describe_keys, load_recipe
+from dspipe.keys import describe_keys
+from dspipe.reading import check_recipe, load_recipe
+from dspipe.recipe import PRESETS, RecipeError
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,6 +41,7 @@ REFUSALS: list[tuple[str, str]] = [
     ("[train.fp8]\nmode = 'on'", "'on' is not one of: off, auto"),
     ("[pack]\nsequence_length = 4", "pack.sequence_length: 4 is too short"),
     ("[tokenizer]\nvocab_size = 100", "tokenizer.vocab_size: expected int >= 259"),
+    ("[mix]\nmax_epochs = inf", "mix.max_epochs: inf is no number to work with"),
     ("nmae = 'x'", "nmae: there is no such key; did you mean name?"),
 ]
 

@@ -129,7 +129,7 @@ def test_a_second_walk_does_nothing(walked: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 5])
 def test_any_number_of_workers_gives_the_same_bytes(walked: Path, tmp_path: Path, workers: int) -> None:
-    call(tmp_path, "--workers", workers, "--until", "pack", "--memory", "16GiB")
+    call(tmp_path, "--workers", workers, "--until", "pack", "--memory", "3GiB")
     assert digests(tmp_path / "smoke") == digests(walked)
 
 
@@ -178,7 +178,7 @@ def test_the_exported_model_is_loaded_by_transformers_and_gives_our_logits(walke
     from dspipe.batch import PackedBatch
     from dspipe.model.checkpoint import cast_weights, from_hugging_face, to_hugging_face
     from dspipe.model.transformer import build_transformer
-    from dspipe.recipe import load_recipe
+    from dspipe.reading import load_recipe
 
     config = load_recipe(ROOT / "recipes" / "smoke.toml").train.model
     tokenizer = AutoTokenizer.from_pretrained(walked / "hf")

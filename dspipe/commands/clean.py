@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
 
+from dspipe.plan import PROGRESS
 from dspipe.recipe import RecipeError
 from dspipe.road import STAGES, WRITER
-from dspipe.runner import PROGRESS, locked
-from dspipe.shards import MANIFEST, remove_leftovers
+from dspipe.runner import locked
+from dspipe.shards import MANIFEST, Journal, remove_leftovers, remove_tree
 
 
 def clean(run: Path, everything: bool, agreed: bool) -> None:
@@ -23,14 +23,17 @@ def clean(run: Path, everything: bool, agreed: bool) -> None:
         doomed = [
             run / name for name in WRITER if (run / name).is_dir() and is_doomed(run / name, everything)
         ]
-        if doomed and everything and not agreed:
-            click.confirm(f"Remove {', '.join(path.name for path in doomed)} of {run}?", abort=True)
+        precious = [path for path in doomed if everything or (path / "checkpoint").is_dir()]
+        if precious and not agreed:
+            click.confirm(f"Remove {', '.join(path.name for path in precious)} of {run}?", abort=True)
+        begun = [Journal(run / PROGRESS / name) for name in STAGES if (run / PROGRESS / name).is_dir()]
+        for journal in begun:  # before the files that they describe
+            journal.end()
         for path in doomed:
-            shutil.rmtree(path)
-        begun = [name for name in STAGES if (run / PROGRESS / name).is_dir()]
-        shutil.rmtree(run / PROGRESS, ignore_errors=True)
+            remove_tree(path)
         files = remove_leftovers(run)
         if everything:
+            remove_tree(run / PROGRESS)
             (run / ".lock").unlink()
     if everything and not any(run.iterdir()):
         run.rmdir()

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from dspipe.commands.terminal import print_json, print_tree
-from dspipe.recipe import Recipe, RecipeError, flatten, load_recipe
-from dspipe.shards import Artifact, Part, open_artifact, read_manifest
+from dspipe.reading import load_recipe
+from dspipe.recipe import Recipe, RecipeError, flatten
+from dspipe.shards import Artifact, Manifest, Part, open_artifact, read_manifest
 
 
 def inspect(path: Path, rows: int, as_json: bool) -> None:
@@ -55,12 +56,18 @@ def describe_artifact(artifact: Artifact, rows: int) -> dict[str, Any]:
     content |= {"settings": flatten(manifest.settings), "counts": msgspec.to_builtins(manifest.counts)}
     content |= {"facts": manifest.facts} if manifest.facts else {}
     tables = [part for part in (*manifest.parts, *manifest.beside) if is_table(part)]
-    for name, parts in itertools.groupby(
-        tables, key=lambda part: "parts" if part in manifest.parts else part.file
-    ):
+    for name, parts in itertools.groupby(tables, key=lambda part: name_table(part, manifest)):
         schema, sample = read_rows(artifact.folder, list(parts), rows)
         content[name] = {"schema": schema, "rows": sample}
     return content
+
+
+def name_table(part: Part, manifest: Manifest) -> str:
+    """Parts in folders of their own, such as rows of different lengths, are tables of their own."""
+    if part.file in {other.file for other in manifest.beside}:
+        return part.file
+    folder = part.file.rpartition("/")[0]
+    return f"parts {folder}" if folder else "parts"
 
 
 def is_table(part: Part) -> bool:

@@ -14,9 +14,11 @@ import click
 import msgspec
 
 from dspipe.commands.terminal import print_json, show_size
-from dspipe.recipe import Recipe, load_recipe
+from dspipe.plan import Step, plan, stages_until
+from dspipe.reading import load_recipe
+from dspipe.recipe import Recipe
 from dspipe.road import STAGES, Stage
-from dspipe.runner import Outcome, Step, Watcher, forget, plan, stages_until, walk
+from dspipe.runner import Outcome, Watcher, walk
 from dspipe.shards import Counts
 from dspipe.workers import Pool
 
@@ -57,25 +59,15 @@ def run(
         show_plan(recipe, folder, chosen, rebuild, as_json)
         return
     signal.signal(signal.SIGTERM, interrupt)
-    if rebuild is not None:
-        plan(recipe, folder, stages_before(chosen, rebuild))  # refused before anything is deleted
-        forget(folder, rebuild)
     pool = Pool(workers or len(os.sched_getaffinity(0)), memory)
     watcher = Bars(as_json) if sys.stderr.isatty() else Lines(as_json)
     try:
-        outcomes = walk(recipe, folder, chosen, pool, watcher)
+        outcomes = walk(recipe, folder, chosen, pool, watcher, rebuild)
     finally:
         watcher.close()
         pool.close()
     if as_json:
         print_json([describe(outcome) for outcome in outcomes])
-
-
-def stages_before(stages: Sequence[Stage], rebuild: str | None) -> list[Stage]:
-    """Those of the stages that a rebuild leaves as they are."""
-    names = list(STAGES)
-    kept = names[: names.index(rebuild)] if rebuild else names
-    return [stage for stage in stages if stage.name in kept]
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -169,14 +161,14 @@ def show_plan(
     recipe: Recipe, folder: Path, stages: Sequence[Stage], rebuild: str | None, as_json: bool
 ) -> None:
     """Print what would run and the disk it needs, about."""
-    steps = plan(recipe, folder, stages_before(stages, rebuild))
-    states: dict[str, str] = {step.stage.name: step.state for step in steps}
+    steps = plan(recipe, folder, stages, rebuild)
+    source = sum(entry["bytes"] or 0 for step in steps for entry in step.header.inputs if "sample" in entry)
     rows: list[dict[str, Any]] = []
-    for stage in stages:
-        state = states.get(stage.name, "to make again")
-        idle = state in ("used", "done")
-        size = 0 if idle else sum(estimate_disk(recipe, artifact) for artifact in stage.writes)
-        rows.append({"stage": stage.name, "state": state, "writes": list(stage.writes), "bytes": size})
+    for step in steps:
+        idle = step.state in ("used", "done")
+        size = 0 if idle else sum(estimate_disk(recipe, artifact, source) for artifact in step.stage.writes)
+        writes = list(step.stage.writes)
+        rows.append({"stage": step.stage.name, "state": step.state, "writes": writes, "bytes": size})
     if as_json:
         print_json(rows)
         return
@@ -186,9 +178,8 @@ def show_plan(
     click.echo(f"disk needed: about {show_size(sum(row['bytes'] for row in rows))}")
 
 
-def estimate_disk(recipe: Recipe, artifact: str) -> int:
-    """Bytes that an artifact will take, about."""
-    from dspipe.extract.sources import describe_sources
+def estimate_disk(recipe: Recipe, artifact: str, source: int) -> int:
+    """Bytes that an artifact will take, about, from the bytes of the source files."""
     from dspipe.model.parameters import count_parameters
 
     if artifact in BYTES_PER_PARAMETER:
@@ -196,7 +187,4 @@ def estimate_disk(recipe: Recipe, artifact: str) -> int:
         return BYTES_PER_PARAMETER[artifact] * parameters.total
     if artifact == "tokenizer":
         return BYTES_PER_TOKEN * recipe.tokenizer.vocab_size
-    source = (
-        sum(entry["bytes"] for entry in describe_sources(recipe.extract)) if recipe.extract.sources else 0
-    )
     return int(DISK_SHARE[artifact] * source)

@@ -1,10 +1,12 @@
 """Signed parts → which document stays and which goes in favour of which, for all documents together.
 
-Memory holds ids, keys and band hashes as numbers; the sets of shingles stay on disk and are mapped.
+Memory holds ids and keys as numbers, and one band's hashes; the sets of shingles stay on disk and are mapped.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,15 +38,16 @@ class Copies:
 
 def find_copies(settings: Dedup, signed: list[Signed], scratch: Path) -> Copies:
     """Rank the documents, group the exact copies, verify the near ones among those that are left."""
-    ids, exact, length, source, counts, bands = (
-        join(signed, name) for name in ("ids", "exact", "length", "source", "counts", "bands")
+    ids, exact, length, source, counts = (
+        join(signed, name) for name in ("ids", "exact", "length", "source", "counts")
     )
     order = rank(settings, signed, ids, length, source)
     first = find_first(exact[order])
     stands = first == np.arange(len(order))
     shingles = map_shingles(signed, scratch)
     place = (np.cumsum(counts) - counts)[order]
-    buckets = find_buckets(bands[order], stands & (counts[order] > 0))
+    bands = (column[order] for column in read_bands(signed, settings.bands))
+    buckets = find_buckets(bands, stands & (counts[order] > 0))
     decisions = verify(buckets, shingles, place, counts[order], settings.similarity)
     kept = decisions.kept[first]
     kind = np.where(kept == np.arange(len(order)), 0, np.where(kept == first, EXACT, NEAR))
@@ -65,6 +68,12 @@ def join(signed: list[Signed], name: str) -> npt.NDArray[Any]:
         arrays = [table[array] for table, array in zip(tables, arrays, strict=True)]
     joined: npt.NDArray[Any] = np.concatenate(arrays)
     return joined
+
+
+def read_bands(signed: list[Signed], bands: int) -> Iterator[Unsigned]:
+    """The hashes of one band after the other, of all documents, in the order of the parts."""
+    mapped = [np.load(Path(piece.out) / "bands.npy", mmap_mode="r") for piece in signed if piece.rows]
+    return (np.concatenate([part[band] for part in mapped]) for band in range(bands))
 
 
 def rank(
@@ -94,8 +103,8 @@ def map_shingles(signed: list[Signed], scratch: Path) -> Unsigned:
     path = scratch / "shingles.bin"
     with replacing(path) as temporary, open(temporary, "wb") as stream:
         for piece in signed:
-            if piece.rows:
-                np.load(Path(piece.out) / "shingles.npy", mmap_mode="r").tofile(stream)
+            with open(Path(piece.out) / "shingles.bin", "rb") as part:
+                shutil.copyfileobj(part, stream, 1 << 20)
     return np.memmap(path, np.uint64, "r") if path.stat().st_size else np.empty(0, np.uint64)
 
 

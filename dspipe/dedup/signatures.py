@@ -53,30 +53,30 @@ def make_permutations(count: int) -> Permutations:
 
 
 def sign_part(task: Signing) -> Signed:
-    """Sign every document of a part; the arrays go to disk, where they are read by memory mapping."""
+    """Sign every document of a part; the arrays go to disk, sets of shingles as they come."""
     sources: dict[str, int] = {}
-    columns: list[list[npt.NDArray[Any]]] = []
-    for batch in read_batches(task.part, ["id", "text", "source"]):
-        numbers = [sources.setdefault(name, len(sources)) for name in batch["source"].to_pylist()]
-        shingles, counts = shingle_texts(batch["text"], task.shingle)
-        bands = sign(shingles, counts, task.permutations, task.bands)
-        lengths = pc.binary_length(batch["text"]).to_numpy().astype(np.int64)
-        columns.append(
-            [
-                parse_ids(batch["id"]),
-                exact_keys(batch["text"]),
-                lengths,
-                np.array(numbers, np.int64),
-                counts,
-                bands,
-                shingles,
-            ]
-        )
-    names = ("ids", "exact", "length", "source", "counts", "bands", "shingles")
-    for index, name in enumerate(names if columns else ()):
+    columns: list[dict[str, npt.NDArray[Any]]] = []
+    with replacing(task.out / "shingles.bin") as temporary, open(temporary, "wb") as stream:
+        for batch in read_batches(task.part, ["id", "text", "source"]):
+            shingles, counts = shingle_texts(batch["text"], task.shingle)
+            shingles.tofile(stream)
+            numbers = [sources.setdefault(name, len(sources)) for name in batch["source"].to_pylist()]
+            columns.append(
+                {
+                    "ids": parse_ids(batch["id"]),
+                    "exact": exact_keys(batch["text"]),
+                    "length": pc.binary_length(batch["text"]).to_numpy().astype(np.int64),
+                    "source": np.array(numbers, np.int64),
+                    "counts": counts,
+                    "bands": sign(shingles, counts, task.permutations, task.bands),
+                }
+            )
+    for name in columns[0] if columns else ():
+        joined = np.concatenate([column[name] for column in columns])
         with replacing(task.out / f"{name}.npy") as temporary, open(temporary, "wb") as stream:
-            np.save(stream, np.concatenate([column[index] for column in columns]))
-    return Signed(sum(len(column[0]) for column in columns), list(sources), str(task.out))
+            # bands are read one after the other, so each lies in one piece
+            np.save(stream, np.ascontiguousarray(joined.T) if name == "bands" else joined)
+    return Signed(sum(len(column["ids"]) for column in columns), list(sources), str(task.out))
 
 
 def exact_keys(texts: pa.Array) -> Unsigned:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from dspipe.dedup.copies import EXACT, NEAR, describe_removed, find_copies
 from dspipe.dedup.signatures import Signing, make_permutations, sign_part
-from dspipe.recipe import Dedup
+from dspipe.recipe import Dedup, DspipeError
 from dspipe.schema import DISTINCT, REMOVED
 from dspipe.shards import Artifact, Counts, Output, Piece, read_batches, replacing, sum_counts, write_parquet
 from dspipe.workers import Workers
@@ -31,6 +31,8 @@ class Keeping:
 
 def run(settings: Dedup, filtered: Artifact, distinct: Output, workers: Workers) -> None:
     """Sign all documents, decide about them together, write those that stay."""
+    if not filtered.rows:
+        raise DspipeError("dedup: filter kept no document; `dspipe inspect` its artifact for the reasons")
     scratch, permutations = workers.scratch, make_permutations(settings.bands * settings.rows)
     signing = [
         Signing(file, settings.shingle, settings.bands, permutations, scratch / f"signed-{number:05d}")

@@ -8,6 +8,7 @@ alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,20 +39,19 @@ class Buckets:
     sizes: Integers  # documents in each bucket
 
 
-def find_buckets(bands: Unsigned, signed: npt.NDArray[np.bool_]) -> Buckets:
+def find_buckets(bands: Iterable[Unsigned], signed: npt.NDArray[np.bool_]) -> Buckets:
     """Group documents by equal band hash, one band at a time so that memory holds one column.
 
     Args:
-        bands: (n, bands) by rank. signed: (n,) whether the document has shingles and takes part.
+        bands: (n,) by rank, each. signed: (n,) whether the document has shingles and takes part.
     """
     documents: list[Integers] = []
     numbers: list[Integers] = []
     sizes: list[Integers] = []
     first = 0
     taking_part = np.flatnonzero(signed)
-    for band in range(bands.shape[1]):
-        values = bands[taking_part, band]
-        _, bucket, size = np.unique(values, return_inverse=True, return_counts=True)
+    for band in bands:
+        _, bucket, size = np.unique(band[taking_part], return_inverse=True, return_counts=True)
         shared = size > 1
         renumbered = np.cumsum(shared) - 1 + first
         inside = shared[bucket]

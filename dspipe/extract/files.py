@@ -84,8 +84,10 @@ def open_source(file: SourceFile) -> Iterator[Stream]:
 
 def unreadable(file: SourceFile, error: Exception) -> DspipeError:
     return DspipeError(
-        f"extract.sources.{file.source}: {file.address} cannot be read: {describe_error(error)}; "
-        "mend or remove it and run the same command again"
+        print_safely(
+            f"extract.sources.{file.source}: {file.address} cannot be read: {describe_error(error)}; "
+            "mend or remove it and run the same command again"
+        )
     )
 
 
@@ -101,3 +103,8 @@ def describe_error(error: BaseException) -> str:
     """An error's own words on one line, cut to a length that a terminal can show."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(words.split())[:200] or type(error).__name__
+
+
+def print_safely(sentence: str) -> str:
+    """The sentence with escapes for what would steer a terminal: a file or a column may have any name."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)

@@ -7,7 +7,6 @@ or an empty document.
 from __future__ import annotations
 
 import re
-from datetime import date as Date
 from typing import Any
 
 import pyarrow as pa
@@ -31,30 +30,30 @@ REASONS = (
 
 ROWS_IN_BATCH = 1024
 BYTES_IN_BATCH = 8 << 20
-LONGEST_LABEL = 4096  # characters of a URL, a date, a licence: what is longer is an attack, and cut
+LONGEST_LABEL = 4096  # characters of a URL, a date, a licence: what is longer is an attack, and left out
 
-# The C0 controls but tab and line feed, DEL, and the halves of surrogate pairs, which UTF-8 cannot hold.
-UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-UNWANTED_IN_LABEL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+# The C0 controls but tab and line feed, DEL, the C1 controls, which steer terminals as ESC does, and the
+# halves of surrogate pairs, which UTF-8 cannot hold.
+UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+UNWANTED_IN_LABEL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 LANGUAGE = re.compile("[A-Za-z]{2,3}")
 
 
 def clean_text(text: str) -> str:
     """The text with line feeds for line ends, no other control characters, and no space around it."""
     if UNWANTED.search(text):
-        text = UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+        text = UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\x85", "\n"))
     return text.strip()
 
 
 def clean_label(value: object) -> str | None:
-    """A column other than the text, from whatever a source holds there: numbers and dates are written out."""
-    if isinstance(value, bytes):
-        value = value[: 4 * LONGEST_LABEL].decode("utf-8", "replace")
-    elif isinstance(value, Date):
-        value = value.isoformat()
+    """A column other than the text, from whatever a source holds there: numbers are written out."""
+    if isinstance(value, memoryview):
+        value = str(value, "utf-8", "replace") if len(value) <= 4 * LONGEST_LABEL else None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return UNWANTED_IN_LABEL.sub("", str(value)[:LONGEST_LABEL]).strip() or None
+    label = str(value)
+    return UNWANTED_IN_LABEL.sub("", label).strip() or None if len(label) <= LONGEST_LABEL else None
 
 
 def clean_language(value: object) -> str | None:

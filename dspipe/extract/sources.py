@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import xxhash
 
-from dspipe.extract.files import SourceFile, describe_error, open_source, unreadable
+from dspipe.extract.files import SourceFile, describe_error, open_source, print_safely, unreadable
 from dspipe.recipe import DspipeError, Extract, Format, RecipeError, Source
 
 ENDINGS: tuple[tuple[tuple[str, ...], Format], ...] = (
@@ -49,7 +49,7 @@ def find_files(source: Source) -> list[SourceFile]:
         raise refusal(source, f"no file matches {source.path}; check the path{start}")
     return [
         SourceFile(source.name, address, path, size, choose_format(source, path), source.domain, source.text)
-        for path, address, size in sorted(found)
+        for path, address, size in sorted(set(found))  # a glob with two `**` names a file twice
     ]
 
 
@@ -103,11 +103,54 @@ def find_local(source: Source) -> list[tuple[str, str, int]]:
             )
         prefix, matches = os.path.dirname(pattern), [pattern] if os.path.lexists(pattern) else []
     else:
-        prefix = fixed_prefix(pattern, r"[*?\[]")
-        matches = glob.glob(pattern, recursive=True)
+        prefix, matches = fixed_prefix(pattern, r"[*?\[]"), match_glob(source)
     if not os.access(prefix or ".", os.R_OK | os.X_OK) and os.path.isdir(prefix):
         raise refusal(source, f"the folder {prefix} may not be read; change its permissions or the path")
     return [found for match in matches for found in stat_file(source, match, prefix)]
+
+
+def match_glob(source: Source) -> list[str]:
+    """The paths that a glob names; ways to name a file more than once, or without end, are refused."""
+    pattern = source.path
+    if ".." in re.sub(r"^[^*?\[]*", "", pattern).split(os.sep):
+        raise refusal(source, f"{pattern} has .. behind a wildcard; name the folders instead")
+    try:
+        loop = next((loop for top in find_tops(pattern) for loop in find_loops(top)), None)
+        matches = [] if loop else glob.glob(pattern, recursive=True)
+    except (RecursionError, OSError) as error:
+        raise refusal(source, f"{pattern} cannot be followed: {describe_error(error)}; narrow it") from error
+    if loop:
+        raise refusal(source, f"{loop} leads back to a folder above it; remove that link or narrow the path")
+    return matches
+
+
+def find_tops(pattern: str) -> list[str]:
+    """The folders from which the first `**` of a glob goes down."""
+    before, deep, _ = f"{os.sep}{pattern}{os.sep}".partition(f"{os.sep}**{os.sep}")
+    start = os.sep if os.path.isabs(pattern) else os.curdir
+    return glob.glob(before[1:] or start) if deep else []
+
+
+def find_loops(top: str) -> Iterator[str]:
+    """Links to folders above them: with two of these, `**` has more paths to follow than time lasts."""
+    folders: list[tuple[str, frozenset[tuple[int, int]]]] = [(top, frozenset())]
+    while folders:
+        folder, above = folders.pop()
+        try:
+            status, entries = os.stat(folder), list(os.scandir(folder))
+        except OSError:  # no folder, or closed to us: `glob` passes it over, too
+            continue
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            yield folder
+            continue
+        inner = [entry.path for entry in entries if not entry.name.startswith(".") and not is_plain(entry)]
+        folders += [(path, above | {here}) for path in inner]
+
+
+def is_plain(entry: os.DirEntry[str]) -> bool:
+    """Whether it is surely no folder, as nearly all are; needs no look at the disk."""
+    return not entry.is_symlink() and not entry.is_dir()
 
 
 def stat_file(source: Source, match: str, prefix: str) -> Iterator[tuple[str, str, int]]:
@@ -180,4 +223,4 @@ def choose_format(source: Source, path: str) -> Format:
 
 
 def refusal(source: Source, problem: str) -> RecipeError:
-    return RecipeError(f"extract.sources.{source.name}: {problem}")
+    return RecipeError(print_safely(f"extract.sources.{source.name}: {problem}"))

@@ -15,7 +15,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 from dspipe.extract.files import SourceFile, Stream, open_source
 from dspipe.extract.page import HTML_TYPES, LARGEST_PAGE, Unusable, decode_body, extract_text
 from dspipe.extract.rows import Rows
-from dspipe.extract.streams import BLOCK, BrokenStream
+from dspipe.extract.streams import BLOCK, BrokenStream, read_block
 
 GZIP = b"\x1f\x8b"
 
@@ -149,7 +149,7 @@ def has_loose_end(stream: Stream, offset: int) -> bool:
     if not stream.seekable():
         return False
     stream.seek(max(offset, 0))
-    block = stream.read(BLOCK)
+    block = read_block(stream)
     if not block.startswith(GZIP):
         return False
     member = zlib.decompressobj(31)
@@ -158,5 +158,5 @@ def has_loose_end(stream: Stream, offset: int) -> bool:
             member.decompress(block, BLOCK)
         except zlib.error:
             return True
-        block = member.unused_data or member.unconsumed_tail or stream.read(BLOCK)
+        block = member.unused_data or member.unconsumed_tail or read_block(stream)
     return bool(block) if offset >= 0 else not member.eof

@@ -1,6 +1,6 @@
 """Rows in the order of the input parts → rows in the order of the draws, through files on disk.
 
-`spread_part` reads an input part once and appends each drawn row to a file for the output part it belongs to;
+`spread_part` reads an input part and appends each drawn row to a file for the output part it belongs to;
 `gather_part` reads an output part's files and puts them in order. Memory holds one row group, then one output
 part.
 """
@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from msgspec import Struct
 
 from dspipe.schema import DISTINCT, MIXTURE
-from dspipe.shards import Counts, Piece, read_batches, replacing, write_parquet
+from dspipe.shards import Counts, Piece, read_batches, write_parquet
 
+Integers = npt.NDArray[np.int64]
+
+FILES_AT_ONCE = 256  # well under the usual limit of 1,024 open files
 SPILLED = MIXTURE.append(pa.field("position", pa.int64()))
 
 
@@ -45,29 +49,36 @@ class Gather:
 
 
 def spread_part(task: Spread) -> Spilled:
+    """Append each drawn row of an input part to its output part's file, `FILES_AT_ONCE` files in a pass."""
     document, epoch, part = np.load(task.draws, mmap_mode="r")
     mine = np.flatnonzero((document >= task.first) & (document < task.first + task.rows))
     mine = mine[np.argsort(document[mine], kind="stable")]
+    for first in range(0, int(part.max(initial=-1)) + 1, FILES_AT_ONCE):
+        window = mine[(part[mine] >= first) & (part[mine] < first + FILES_AT_ONCE)]
+        if len(window):
+            spread_window(task, window, document[window], epoch[window], part[window])
+    return Spilled(len(mine))
+
+
+def spread_window(task: Spread, rows: Integers, document: Integers, epoch: Integers, part: Integers) -> None:
+    """One pass over the input part; the arrays tell of the draws of this pass, sorted by document."""
     with ExitStack() as stack:
         writers: dict[int, Any] = {}
-        first = task.first
+        start = task.first
         for batch in read_batches(task.part, DISTINCT.names):
-            wanted = mine[
-                np.searchsorted(document[mine], first) : np.searchsorted(document[mine], first + len(batch))
-            ]
-            for number in np.unique(part[wanted]).tolist():
-                rows = wanted[part[wanted] == number]
+            low, high = np.searchsorted(document, [start, start + len(batch)])
+            for number in np.unique(part[low:high]).tolist():
+                chosen = low + np.flatnonzero(part[low:high] == number)
                 if number not in writers:
                     path = spill_file(task.spill, number, task.number)
-                    temporary = stack.enter_context(replacing(path))
-                    writers[number] = stack.enter_context(pa.ipc.new_file(str(temporary), SPILLED))
-                taken = batch.take(pa.array(document[rows] - first))
-                extra = [pa.array(epoch[rows].astype(np.int32)), pa.array(rows)]
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    writers[number] = stack.enter_context(pa.ipc.new_file(str(path), SPILLED))
+                taken = batch.take(pa.array(document[chosen] - start))
+                extra = [pa.array(epoch[chosen].astype(np.int32)), pa.array(rows[chosen])]
                 writers[number].write_batch(
                     pa.RecordBatch.from_arrays([*taken.columns, *extra], schema=SPILLED)
                 )
-            first += len(batch)
-    return Spilled(len(mine))
+            start += len(batch)
 
 
 def gather_part(task: Gather) -> Piece:

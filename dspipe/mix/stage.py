@@ -53,6 +53,10 @@ def run(settings: Mix, distinct: Artifact, mixture: Output, workers: Workers) ->
         gather_part, [Gather(number, inputs, spill, mixture.folder) for number in range(draws.parts)]
     )
     parts = [part for piece in pieces for part in piece.parts["mixture"]]
+    if sum(part.rows for part in parts) != counts.out:
+        raise DspipeError(
+            "mix: rows were lost in the shuffle; remove its progress with dspipe clean and run again"
+        )
     mixture.close(parts, counts, facts=describe_mixture(settings, survey, grants, draws))
 
 

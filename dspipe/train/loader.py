@@ -5,6 +5,8 @@ next step. Epoch e visits the rows in the order of e's random keys, which come s
 counter, whose stream numpy guarantees; the shuffles built on it may change).
 
 Files are Arrow IPC, memory-mapped; tokens are read from them without a copy but that of the batch's own rows.
+Only the documents' lengths, a few numbers a row, are looked through at the start, so that a file that was cut
+or altered is refused before there is any work to lose.
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ import pyarrow as pa
 
 from dspipe.batch import PackedBatch
 from dspipe.recipe import DspipeError
+
+COLUMNS = {
+    "tokens": ("fixed_size_list<uint32>", pa.FixedSizeListArray, pa.uint32()),
+    "lengths": ("list<int32>", pa.ListArray, pa.int32()),
+}
+MEND = "pack again with --rebuild pack"
 
 
 class RowLoader:
@@ -33,7 +41,7 @@ class RowLoader:
             for batch in read_batches(path):
                 self.places.append((path, start))
                 self.tokens.append(view_tokens(batch, path))
-                self.lengths.append(batch.column("lengths"))
+                self.lengths.append(view_lengths(batch, path))
                 start += len(batch)
         self.starts = np.cumsum([0] + [len(tokens) for tokens in self.tokens])
         if not self.row_count:
@@ -89,19 +97,52 @@ def order_rows(seed: int, epoch: int, rows: int) -> np.ndarray:
 
 
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """A file's record batches that have rows, with buffers as large as they say."""
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DspipeError(
-            f"{path}: not a readable Arrow file ({error}); pack again with --rebuild pack"
-        ) from None
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number)
+            batch.validate()
+            if batch.num_rows:
+                yield batch
+    except (pa.ArrowException, OSError) as error:
+        raise DspipeError(f"{path}: not a readable Arrow file ({error}); {MEND}") from None
 
 
 def view_tokens(batch: pa.RecordBatch, path: Path) -> np.ndarray:
     """The tokens of a record batch as uint32 (rows, L), a view of the file."""
-    kind = batch.schema.field("tokens").type if "tokens" in batch.schema.names else None
-    if kind is None or not pa.types.is_fixed_size_list(kind) or kind.value_type != pa.uint32():
-        raise DspipeError(f"{path}: column `tokens` must be fixed_size_list<uint32>, not {kind}")
-    flat: np.ndarray = batch.column("tokens").flatten().to_numpy(zero_copy_only=True)
-    return flat.reshape(-1, kind.list_size)
+    column, flat = view_column(batch, "tokens", path)
+    if not column.type.list_size:
+        raise DspipeError(f"{path}: its rows hold no tokens; {MEND}")
+    return flat.reshape(-1, column.type.list_size)
+
+
+def view_lengths(batch: pa.RecordBatch, path: Path) -> pa.ListArray:
+    """The token counts of each row's documents, which must fit into the row."""
+    column, flat = view_column(batch, "lengths", path)
+    offsets, size = column.offsets.to_numpy(), batch.column("tokens").type.list_size
+    # Offsets first: they index the sums.
+    if (np.diff(offsets) < 0).any() or (flat < 0).any() or (sum_rows(flat, offsets) > size).any():
+        raise DspipeError(f"{path}: column `lengths` does not fit rows of {size} tokens; {MEND}")
+    return column
+
+
+def sum_rows(flat: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The sum of each list, empty ones too, of a list column's values."""
+    ends = np.concatenate([[0], np.cumsum(flat, dtype=np.int64)])
+    sums: np.ndarray = np.diff(ends[offsets - offsets[0]])
+    return sums
+
+
+def view_column(batch: pa.RecordBatch, name: str, path: Path) -> tuple[pa.Array, np.ndarray]:
+    """A column of lists and its flat values, a view of the file."""
+    wanted, kind, value = COLUMNS[name]
+    place = batch.schema.get_field_index(name)
+    column = batch.column(place) if place >= 0 else None
+    if not isinstance(column, kind) or column.type.value_type != value:
+        found = "absent" if column is None else str(column.type)
+        raise DspipeError(f"{path}: column `{name}` must be {wanted}, not {found}; {MEND}")
+    values = column.flatten()
+    if column.null_count or values.null_count:
+        raise DspipeError(f"{path}: column `{name}` has gaps; {MEND}")
+    return column, values.to_numpy(zero_copy_only=True)

@@ -23,6 +23,7 @@ from torch import Tensor
 from dspipe.batch import PackedBatch
 from dspipe.model.transformer import Transformer, build_transformer
 from dspipe.recipe import DspipeError, Train
+from dspipe.shards import sync, write_file
 from dspipe.train.balance import max_violation, update_biases
 from dspipe.train.loader import RowLoader
 from dspipe.train.loss import Losses, compute_losses, count_targets
@@ -31,12 +32,13 @@ from dspipe.train.state import (
     Progress,
     collect_state,
     cut_metrics,
+    identify_training,
     load_checkpoint,
+    locate_checkpoint,
+    remove_others,
     restore_state,
     save_checkpoint,
-    sync,
-    write_safely,
-    write_text_safely,
+    write_tensors,
 )
 
 
@@ -60,16 +62,6 @@ class StepMetrics:
     seconds: float
 
 
-@dataclass(frozen=True)
-class TrainResult:
-    """`last` is None when there was nothing left to do."""
-
-    step: int
-    tokens: int
-    last: StepMetrics | None
-    files: list[Path]
-
-
 @dataclass
 class Run:
     """What changes from step to step."""
@@ -85,39 +77,41 @@ def train(
     vocabulary: int,
     folder: Path,
     on_step: Callable[[StepMetrics], None] = lambda metrics: None,
-) -> TrainResult:
+) -> None:
     """Train up to `settings.steps`, from the checkpoint in `folder` if there is one.
 
     Leaves in `folder`: `checkpoint/`, `metrics.jsonl`, `model.safetensors` (our names, float32, biases too)
-    and `expert_loads.json`. `on_step` is called after each step, when its line is written.
+    and `expert_loads.json`. `on_step` is called after each step, when its line is written; whatever it raises
+    leaves a folder to resume from.
 
     Raises:
-        DspipeError: the loss is no number (names step and rows), or the checkpoint is of another network.
+        DspipeError: the loss is no number (names step and rows), a token is beyond the vocabulary (names step
+            and row), or the checkpoint is damaged or of another training.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    run = start_run(settings, vocabulary, folder)
-    last = None
+    training = identify_training(settings, vocabulary, loader.row_count, loader.sequence_length)
+    run = start_run(settings, vocabulary, folder, training)
     with open(folder / "metrics.jsonl", "a", encoding="utf-8") as lines:
         for step in range(run.progress.step + 1, settings.steps + 1):
-            last = run_step(run, settings, loader, step)
-            lines.write(json.dumps(asdict(last)) + "\n")
+            metrics = run_step(run, settings, loader, step)
+            lines.write(json.dumps(asdict(metrics)) + "\n")
             lines.flush()
             if step % settings.checkpoint_steps == 0 or step == settings.steps:
                 sync(folder / "metrics.jsonl")  # a checkpoint must not know steps that the metrics do not
                 state = collect_state(run.network, run.optimizer, run.progress)
-                save_checkpoint(folder / "checkpoint", state, run.progress)
-            on_step(last)
-    return TrainResult(run.progress.step, run.progress.tokens, last, write_results(run, folder))
+                save_checkpoint(folder / "checkpoint", state, run.progress, training)
+            on_step(metrics)
+    write_results(run, folder)
 
 
-def start_run(settings: Train, vocabulary: int, folder: Path) -> Run:
+def start_run(settings: Train, vocabulary: int, folder: Path, training: str) -> Run:
     """A fresh network, or the one of the checkpoint; metrics are cut back to it."""
+    loaded = load_checkpoint(folder / "checkpoint", training)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build_transformer(settings.model, vocabulary, settings.seed or 0).to(device)
     optimizer = build_optimizer(network, settings)
     loads_SE = torch.zeros(len(network.sparse_layers), settings.model.experts, dtype=torch.int64)
     run = Run(network, optimizer, Progress(0, 0, loads_SE, loads_SE.clone()))
-    loaded = load_checkpoint(folder / "checkpoint")
     if loaded is not None:
         restore_state(network, optimizer, loaded[0])
         run.progress = loaded[1]
@@ -126,6 +120,8 @@ def start_run(settings: Train, vocabulary: int, folder: Path) -> Run:
             f"{folder}: already trained for {run.progress.step} steps, more than train.steps = "
             f"{settings.steps}; raise train.steps or use --rebuild train"
         )
+    if loaded is not None:  # a run stopped between writing this one and deleting the one before has two
+        remove_others(locate_checkpoint(folder / "checkpoint", run.progress.step))
     cut_metrics(folder / "metrics.jsonl", run.progress.step)
     return run
 
@@ -133,6 +129,7 @@ def start_run(settings: Train, vocabulary: int, folder: Path) -> Run:
 def run_step(run: Run, settings: Train, loader: RowLoader, step: int) -> StepMetrics:
     started = time.perf_counter()
     batch = loader.batch(step)
+    check_tokens(batch, len(run.network.head), loader, step)
     rate = learning_rate(settings, step)
     losses, loads_SE = accumulate_gradient(run.network, batch, settings)
     norm = float(clip_gradient(run.network, settings.clip_norm))
@@ -160,6 +157,18 @@ def run_step(run: Run, settings: Train, loader: RowLoader, step: int) -> StepMet
         max_violation=max_violation(loads_SE),
         seconds=time.perf_counter() - started,
     )
+
+
+def check_tokens(batch: PackedBatch, vocabulary: int, loader: RowLoader, step: int) -> None:
+    """Refuse ids without an embedding, of padding too: a GPU would say only that an assertion failed."""
+    largest_B = batch.tokens_BL.amax(1)
+    place = int(largest_B.argmax())
+    if largest_B[place] >= vocabulary:
+        row = loader.describe_row(loader.rows(step)[place])
+        raise DspipeError(
+            f"step {step}: row {row} holds the token {int(largest_B[place])}, but the vocabulary ends at "
+            f"{vocabulary}; pack again with --rebuild pack"
+        )
 
 
 def accumulate_gradient(
@@ -200,14 +209,12 @@ def add_up(shares: list[Tensor | None]) -> float | None:
     return float(torch.stack(present).sum()) if present else None
 
 
-def write_results(run: Run, folder: Path) -> list[Path]:
+def write_results(run: Run, folder: Path) -> None:
     """The trained weights, and for placement the tokens that each expert of each sparse layer has seen."""
-    model, loads = folder / "model.safetensors", folder / "expert_loads.json"
-    write_safely(model, run.network.state_dict(), {"format": "pt"})
+    write_tensors(folder / "model.safetensors", run.network.state_dict(), {"format": "pt"})
     content = {
         "layers": list(run.network.sparse_layers),
         "total": run.progress.loads_SE.tolist(),
         "last_step": run.progress.last_loads_SE.tolist(),
     }
-    write_text_safely(loads, json.dumps(content) + "\n")
-    return [model, loads, folder / "metrics.jsonl"]
+    write_file(folder / "expert_loads.json", json.dumps(content).encode() + b"\n")

@@ -1,16 +1,24 @@
 """Which files a source has, under which names, and what is said when there are none."""
 
+import errno
 import http.server
+import io
 import os
 import subprocess
 import sys
 import threading
 from functools import partial
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from dspipe.extract import files
+from dspipe.extract.rows import Rows
 from dspipe.extract.sources import describe_sources, find_files
-from dspipe.recipe import Extract, RecipeError, Source
+from dspipe.extract.stage import READERS
+from dspipe.recipe import DspipeError, Extract, RecipeError, Source
 from tests.extract.crawls import make_pages, read_file
 
 
@@ -86,6 +94,100 @@ def test_every_refusal_names_the_source_and_the_mend(folder):
     assert find(folder / "x.dat", format="text")[0].format == "text"
     with pytest.raises(RecipeError, match=r"^extract\.sources: there are none; add"):
         describe_sources(Extract())
+
+
+def test_a_loop_of_links_is_refused_before_it_is_followed(folder):
+    for name in ("one", "two", "three"):  # with more than one, paths are more than can be counted
+        (folder / "sub" / name).symlink_to("..")
+    for pattern in ("**/*.none", "**", "s*/**/deep/*"):
+        with pytest.raises(RecipeError, match=r"^extract\.sources\.web: .*/sub/\S+ leads back to a folder"):
+            find(folder / pattern)
+    assert names(folder / "*/*.txt") == ["sub/c.txt"]
+    (folder / "deep").mkdir()
+    (folder / "deep/linked").symlink_to(folder / "sub/deep")
+    assert names(folder / "d*/**/*.txt") == ["deep/linked/d.txt"]
+    (folder / "self.txt").symlink_to("self.txt")
+    with pytest.raises(RecipeError, match=r"self\.txt cannot be read: .*; mend or remove it"):
+        find(folder / "*.txt")
+
+
+def test_no_file_is_found_twice(folder):
+    assert names(folder / "**/**/*.txt") == ["b.txt", "sub/c.txt", "sub/deep/d.txt"]
+    with pytest.raises(RecipeError, match=r"has \.\. behind a wildcard; name the folders"):
+        find(folder / "*/../b.txt")
+    assert names(folder / "sub/../*.txt") == ["b.txt"]
+
+
+def test_folders_alone_are_no_files(folder, monkeypatch):
+    monkeypatch.chdir(folder / "sub")
+    for path, words in (
+        ("..", "is a folder"),
+        (".", "is a folder"),
+        ("dee*", "no file matches"),
+        ("**/", "no "),
+    ):
+        with pytest.raises(RecipeError, match=words):
+            find(path)
+    assert names("../b*") == ["b.txt"]
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.parquet", "x.txt", "x.warc.gz"])
+def test_a_file_that_vanishes_or_turns_into_a_folder_costs_one_sentence(tmp_path, name):
+    path = tmp_path / name
+    for change, words in (
+        (Path.unlink, "No such file"),
+        (lambda p: (p.unlink(), p.mkdir()), "Is a directory"),
+    ):
+        path.write_bytes(b"x")
+        (file,) = find(path)
+        change(path)
+        with pytest.raises(DspipeError, match=rf"{name} cannot be read: {words}.*; mend or remove it"):
+            list(READERS[file.format](file, Rows(1000)))
+        if path.exists():
+            path.rmdir()
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.parquet", "x.txt", "x.warc.gz"])
+@pytest.mark.parametrize("reads", range(4))
+def test_a_disk_that_fails_while_reading_costs_one_sentence(tmp_path, monkeypatch, name, reads):
+    class Failing(io.BytesIO):
+        left = reads
+
+        def read(self, size=-1):
+            self.left -= 1
+            if self.left < 0:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
+
+    content = io.BytesIO()
+    pq.write_table(pa.table({"text": ["a"]}), content)
+    contents = {"x.parquet": content.getvalue(), "x.warc.gz": b"".join(make_pages(2))}
+    (tmp_path / name).write_bytes(contents.get(name, b'{"text": "a"}' + b" " * (3 << 20)))
+    (file,) = find(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    opened = []
+    monkeypatch.setattr(files, "open_address", lambda _: opened.append(Failing(data)) or opened[-1])
+    failed = False
+    try:
+        list(READERS[file.format](file, Rows(1 << 30)))
+    except DspipeError as error:
+        assert "cannot be read: Input/output error; mend" in str(error)
+        failed = True
+    assert failed == any(stream.left < 0 for stream in opened)
+
+
+def test_a_name_cannot_steer_a_terminal(tmp_path):
+    (tmp_path / "a\x1b[2J\x9b.dat").write_text("x")
+    with pytest.raises(RecipeError, match=r"the name of a\\x1b\[2J\\x9b\.dat does not say"):
+        find(tmp_path / "*.dat")
+    with pytest.raises(RecipeError, match=r"no file matches .*\\x1b"):
+        find(tmp_path / "none\x1b")
+
+
+def test_a_file_that_may_not_be_read_is_refused_for_root_too(folder, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, _: not str(path).endswith("b.txt"))
+    with pytest.raises(RecipeError, match=r"b\.txt may not be read; change its permissions or the path"):
+        find(folder / "*.txt")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

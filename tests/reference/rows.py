@@ -40,3 +40,11 @@ def write_file(path: Path, tokens: np.ndarray, lengths: list[list[int]]) -> None
     table = pa.table(columns)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=max(len(tokens) // 2, 1))
+
+
+def overwrite_tokens(path: Path, row: int, token: int) -> None:
+    """Put one token into the last place of a row, as a file packed with another tokenizer would have it."""
+    table = pa.ipc.open_file(path).read_all()
+    tokens = np.array(table["tokens"].to_pylist(), np.uint32)
+    tokens[row, -1] = token
+    write_file(path, tokens, table["lengths"].to_pylist())

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import torch
@@ -7,7 +8,7 @@ import torch
 from dspipe.batch import IGNORED
 from dspipe.recipe import DspipeError
 from dspipe.train.loader import RowLoader, order_rows
-from tests.reference.rows import write_rows
+from tests.reference.rows import write_file, write_rows
 
 
 def test_every_row_comes_once_in_each_epoch(tmp_path: Path) -> None:
@@ -94,4 +95,75 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
     with pa.OSFile(str(tmp_path / "x.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
     with pytest.raises(DspipeError, match="fixed_size_list"):
+        RowLoader([tmp_path / "x.arrow"], 1, seed=1)
+
+
+def test_a_file_cut_at_any_place_is_named(tmp_path: Path) -> None:
+    (path,) = write_rows(tmp_path, rows=3, parts=1)
+    content = path.read_bytes()
+    for size in range(0, len(content), 7):
+        path.write_bytes(content[:size])
+        with pytest.raises(DspipeError, match=r"part-00000\.arrow: "):
+            RowLoader([path], 1, seed=1)
+
+
+def test_a_file_altered_at_any_place_is_named_or_still_makes_sense(tmp_path: Path) -> None:
+    (path,) = write_rows(tmp_path, rows=3, parts=1)
+    content = path.read_bytes()
+    refused = 0
+    for place in range(0, len(content), 3):
+        path.unlink()  # a new file: the old one may still be mapped
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            loader = RowLoader([path], 1, seed=1)
+            for step in range(1, 1 + loader.row_count):
+                loader.batch(step)
+        except DspipeError as error:
+            assert "part-00000.arrow" in str(error) or "no rows" in str(error)
+            refused += 1
+    assert refused > len(content) / 3 / 20
+
+
+@pytest.mark.parametrize("lengths", [[9, 8], [-1, 3], [2**31 - 1, 2**31 - 1]])
+def test_lengths_that_no_row_can_have_are_refused(lengths: list[int], tmp_path: Path) -> None:
+    path = tmp_path / "part-0.arrow"
+    write_file(path, np.zeros((3, 16), np.uint32), [[16], [], lengths])
+    with pytest.raises(DspipeError, match=r"part-0\.arrow: .*--rebuild pack"):
+        RowLoader([path], 1, seed=1)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        None,
+        pa.array([[1.0], [2.0]], pa.list_(pa.float32())),
+        pa.array([1, 2], pa.int32()),
+        pa.array([[1], None], pa.list_(pa.int32())),
+        pa.array([[1], [None]], pa.list_(pa.int32())),
+    ],
+    ids=["absent", "floats", "no lists", "no list", "no length"],
+)
+def test_lengths_of_another_kind_are_refused(column: pa.Array | None, tmp_path: Path) -> None:
+    columns = {"tokens": pa.array([[1, 2], [3, 4]], pa.list_(pa.uint32(), 2)), "lengths": column}
+    table = pa.table({name: values for name, values in columns.items() if values is not None})
+    with pa.OSFile(str(tmp_path / "x.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(DspipeError, match=r"x\.arrow"):
+        RowLoader([tmp_path / "x.arrow"], 1, seed=1)
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        pa.array([[1, None], [3, 4]], pa.list_(pa.uint32(), 2)),
+        pa.array([[1, 2], None], pa.list_(pa.uint32(), 2)),
+        pa.array([[], []], pa.list_(pa.uint32(), 0)),
+    ],
+    ids=["no token", "no row", "no tokens at all"],
+)
+def test_tokens_with_gaps_are_refused(tokens: pa.Array, tmp_path: Path) -> None:
+    table = pa.table({"tokens": tokens, "lengths": pa.array([[], []], pa.list_(pa.int32()))})
+    with pa.OSFile(str(tmp_path / "x.arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(DspipeError, match=r"x\.arrow"):
         RowLoader([tmp_path / "x.arrow"], 1, seed=1)

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+import dspipe.train.state
 from dspipe.recipe import DspipeError, Train
 from dspipe.train.loader import RowLoader
 from dspipe.train.loop import StepMetrics, train
-from tests.reference.networks import VOCABULARY, small_model
-from tests.reference.rows import write_rows
+from dspipe.train.optimizer import build_optimizer
+from dspipe.train.state import restore_state
+from tests.reference.networks import VOCABULARY, small_model, small_network
+from tests.reference.rows import overwrite_tokens, write_rows
 
 
 class Killed(Exception):
@@ -32,17 +37,21 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def run(
-    files: list[Path], folder: Path, on_step: Callable[[StepMetrics], None] | None = None, **changes: Any
+    files: list[Path],
+    folder: Path,
+    on_step: Callable[[StepMetrics], None] | None = None,
+    vocabulary: int = VOCABULARY,
+    **changes: Any,
 ) -> None:
     settings = make_settings(**changes)
     loader = RowLoader(files, settings.batch_size, settings.seed or 0)
-    train(settings, loader, VOCABULARY, folder, on_step or (lambda metrics: None))
+    train(settings, loader, vocabulary, folder, on_step or (lambda metrics: None))
 
 
-def kill_after(step: int) -> Callable[[StepMetrics], None]:
+def kill_after(step: int, kind: type[BaseException] = Killed) -> Callable[[StepMetrics], None]:
     def on_step(metrics: StepMetrics) -> None:
         if metrics.step == step:
-            raise Killed
+            raise kind
 
     return on_step
 
@@ -93,14 +102,124 @@ def test_metrics_beyond_the_checkpoint_and_a_torn_line_are_cut(files: list[Path]
     assert [line["step"] for line in read_metrics(tmp_path)] == list(range(1, 10))
 
 
-def test_a_half_written_checkpoint_is_passed_over(files: list[Path], tmp_path: Path) -> None:
+def test_a_checkpoint_under_a_temporary_name_is_passed_over(files: list[Path], tmp_path: Path) -> None:
     run(files, tmp_path / "whole")
     with pytest.raises(Killed):
         run(files, tmp_path / "torn", kill_after(5))
-    (tmp_path / "torn/checkpoint/step-000000006.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
-    (tmp_path / "torn/checkpoint/.step-000000007.safetensors.tmp").write_bytes(b"half")
+    (tmp_path / "torn/checkpoint/.step-000000006.safetensors.77.tmp").write_bytes(b"half")
     run(files, tmp_path / "torn")
     assert read_everything(tmp_path / "torn") == read_everything(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("damage", ["cut", "emptied", "overwritten", "step"])
+def test_a_damaged_checkpoint_is_refused_and_kept(damage: str, files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path, steps=3)
+    path = tmp_path / "checkpoint/step-000000003.safetensors"
+    content = path.read_bytes()
+    broken = {
+        "cut": content[:-1],
+        "emptied": b"",
+        "overwritten": b"\0" * len(content),
+        "step": content.replace(b'step\\": 3', b'step\\": 2'),
+    }[damage]
+    assert broken != content
+    path.write_bytes(broken)
+    before = read_everything(tmp_path)
+    with pytest.raises(DspipeError, match=r"step-000000003\.safetensors: cannot be read \(.+--rebuild train"):
+        run(files, tmp_path, lambda metrics: pytest.fail("a step was run"), steps=4)
+    assert read_everything(tmp_path) == before
+    path.write_bytes(content)
+    run(files, tmp_path, steps=4)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"learning_rate": 0.02}, {"micro_batch": 2}, {"seed": 2}, {"mtp_weight": 0.1}, {"vocabulary": 64}],
+    ids=str,
+)
+def test_a_checkpoint_of_other_settings_is_refused_and_kept(
+    changes: dict[str, Any], files: list[Path], tmp_path: Path
+) -> None:
+    run(files, tmp_path, steps=3)
+    before = read_everything(tmp_path)
+    with pytest.raises(
+        DspipeError, match=r"step-000000003\.safetensors: .*another training.*--rebuild train"
+    ):
+        run(files, tmp_path, lambda metrics: pytest.fail("a step was run"), steps=4, **changes)
+    assert read_everything(tmp_path) == before
+
+
+def test_a_checkpoint_of_other_rows_is_refused(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path / "model", steps=3)
+    more = write_rows(tmp_path / "more", rows=12, parts=2)
+    longer = write_rows(tmp_path / "longer", rows=11, parts=2, length=17)
+    for others in (more, longer):
+        with pytest.raises(DspipeError, match="another training"):
+            run(others, tmp_path / "model", steps=4)
+
+
+def test_weights_without_a_training_state_are_refused(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path, steps=3)
+    shutil.copy(tmp_path / "model.safetensors", tmp_path / "checkpoint/step-000000004.safetensors")
+    with pytest.raises(DspipeError, match="another training"):
+        run(files, tmp_path, steps=4)
+
+
+def test_checkpoints_may_come_more_or_less_often_from_here_on(files: list[Path], tmp_path: Path) -> None:
+    run(files, tmp_path / "whole")
+    run(files, tmp_path / "changed", steps=3, checkpoint_steps=1)
+    run(files, tmp_path / "changed", checkpoint_steps=5)
+    assert read_everything(tmp_path / "changed") == read_everything(tmp_path / "whole")
+
+
+def test_a_run_interrupted_between_steps_and_resumed_gives_the_same_bits(
+    files: list[Path], tmp_path: Path
+) -> None:
+    run(files, tmp_path / "whole")
+    for step in (1, 3, 4, 9):  # before the first checkpoint, after one, at one, at the end
+        with pytest.raises(KeyboardInterrupt):
+            run(files, tmp_path / "stopped", kill_after(step, KeyboardInterrupt))
+        assert not find_open_files(tmp_path / "stopped")
+    run(files, tmp_path / "stopped")
+    assert read_everything(tmp_path / "stopped") == read_everything(tmp_path / "whole")
+
+
+def find_open_files(folder: Path) -> list[str]:
+    links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    places = [os.readlink(link) for link in links if os.path.islink(link)]
+    return [place for place in places if place.startswith(str(folder))]
+
+
+def test_a_run_interrupted_while_it_writes_a_checkpoint_goes_on_from_the_one_before(
+    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(files, tmp_path / "whole")
+    with pytest.raises(Killed):
+        run(files, tmp_path / "stopped", kill_after(3))
+
+    def write_half(tensors: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(dspipe.train.state, "save_file", write_half)
+        run(files, tmp_path / "stopped")
+    names = [path.name for path in (tmp_path / "stopped/checkpoint").iterdir()]
+    assert names == ["step-000000002.safetensors"]
+    run(files, tmp_path / "stopped")
+    assert read_everything(tmp_path / "stopped") == read_everything(tmp_path / "whole")
+
+
+def test_an_older_checkpoint_that_was_still_there_is_removed(files: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(files, tmp_path / "run", kill_after(8))
+    older = tmp_path / "run/checkpoint/step-000000008.safetensors"
+    shutil.copy(older, tmp_path / "older")
+    run(files, tmp_path / "run")
+    whole = read_everything(tmp_path / "run")
+    shutil.copy(tmp_path / "older", older)  # as if stopped after the newer one was written
+    run(files, tmp_path / "run")
+    assert read_everything(tmp_path / "run") == whole
 
 
 def test_a_run_does_not_depend_on_random_numbers_drawn_before(files: list[Path], tmp_path: Path) -> None:
@@ -150,12 +269,36 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(files: list[P
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("micro_batch", [None, 1])
+def test_a_token_beyond_the_vocabulary_stops_the_run_before_its_step_and_names_the_row(
+    micro_batch: int | None, tmp_path: Path
+) -> None:
+    files = write_rows(tmp_path / "rows", rows=11, parts=2)
+    loader = RowLoader(files, 4, 1)
+    row = loader.rows(2)[2]
+    part, place = loader.find_row(row)
+    path, start = loader.places[part]
+    overwrite_tokens(path, start + place, VOCABULARY)
+    message = rf"step 2: .*{path.name}:{start + place}\b.* {VOCABULARY}\b.*--rebuild pack"
+    with pytest.raises(DspipeError, match=message):
+        run(files, tmp_path / "model", micro_batch=micro_batch)
+    assert len(read_metrics(tmp_path / "model")) == 1
+
+
 def test_fewer_steps_than_done_and_another_network_are_refused(files: list[Path], tmp_path: Path) -> None:
     run(files, tmp_path, steps=3)
     with pytest.raises(DspipeError, match="already trained for 3 steps"):
         run(files, tmp_path, steps=2)
-    with pytest.raises(DspipeError, match="another network"):
+    with pytest.raises(DspipeError, match="another training"):
         run(files, tmp_path, model=small_model(layers=2, width=24))
+
+
+def test_a_state_of_another_network_is_refused() -> None:
+    network, other = small_network(), small_network(width=24)
+    stray = {"optimizer.exp_avg.heap": torch.zeros(1)}
+    for state in (other.state_dict(), {**network.state_dict(), **stray}):
+        with pytest.raises(DspipeError, match="another network"):
+            restore_state(network, build_optimizer(network, make_settings()), state)
 
 
 def test_a_network_without_experts_and_depths_trains(files: list[Path], tmp_path: Path) -> None:

@@ -1,0 +1,231 @@
+"""A recipe and a run's folder → what is to be done: the state of each stage; what has drifted is refused.
+
+An artifact's fingerprint is a function of its stage's settings and version and its inputs' fingerprints, so
+all of this is known before any work starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import xxhash
+
+from dspipe.recipe import Recipe, RecipeError, flatten
+from dspipe.road import ROAD, STAGES, WRITER, Stage, describe_outside
+from dspipe.shards import Header, Journal, Manifest, open_artifact, read_manifest
+
+State = Literal["used", "done", "to do", "to resume", "to continue", "to make again"]
+Difference = tuple[str, Any, Any]  # key, made with, asked for
+
+PROGRESS = ".progress"
+ABSENT = "(absent)"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage as this run finds it."""
+
+    stage: Stage
+    header: Header
+    state: State
+
+
+def stages_until(recipe: Recipe, last: str) -> list[Stage]:
+    """The stages that a run up to `last` needs: not those whose work the recipe takes from another run."""
+    needed: list[Stage] = []
+    wanted = set(STAGES[last].writes)
+    for stage in reversed(ROAD[: ROAD.index(STAGES[last]) + 1]):
+        if wanted & set(stage.writes):
+            needed.insert(0, stage)
+            wanted |= set() if is_used(recipe, stage) else set(stage.reads)
+    return needed
+
+
+def plan(recipe: Recipe, folder: Path, stages: Sequence[Stage], rebuild: str | None = None) -> list[Step]:
+    """Find the state of each stage; nothing is changed on disk.
+
+    Raises:
+        RecipeError: an artifact was made with other settings, a stage lacks its input, or `[use]` is wrong.
+    """
+    if rebuild is not None and STAGES[rebuild] not in stages:
+        raise RecipeError(f"--rebuild {rebuild}: this run does not come to {rebuild}; let it go further")
+    rebuilt = ROAD[ROAD.index(STAGES[rebuild]) :] if rebuild else ()
+    known = used_fingerprints(recipe)
+    steps: list[Step] = []
+    for stage in ROAD:
+        if is_used(recipe, stage):
+            header = Header(stage.name, stage.version, {}, "", [])
+            steps += [Step(stage, header, "used")] if stage in stages else []
+        elif stage in stages:
+            header = make_header(recipe, stage, known)
+            state = "to make again" if stage in rebuilt else find_state(stage, header, folder)
+            steps.append(Step(stage, header, state))
+            known |= dict.fromkeys(stage.writes, header.fingerprint)
+        elif stage not in rebuilt:
+            known |= earlier_fingerprints(recipe, stage, folder, known)
+    return steps
+
+
+def is_used(recipe: Recipe, stage: Stage) -> bool:
+    """Whether `[use]` gives all that later stages read of this stage."""
+    read = [artifact for artifact in stage.writes if any(artifact in other.reads for other in ROAD)]
+    return bool(read) and all(artifact in recipe.use for artifact in read)
+
+
+def used_fingerprints(recipe: Recipe) -> dict[str, str]:
+    """Open what `[use]` names, and refuse what is not there, is something else, or would not be read."""
+    readable = list(dict.fromkeys(artifact for stage in ROAD for artifact in stage.reads))
+    fingerprints = {}
+    for artifact, path in recipe.use.items():
+        if artifact not in readable:
+            raise RecipeError(f"use.{artifact}: no stage reads that; there are: {', '.join(readable)}")
+        manifest = read_manifest(Path(path))
+        if manifest is None:
+            raise RecipeError(f"use.{artifact}: no finished artifact in {path}; run its recipe first")
+        if manifest.artifact != artifact:
+            raise RecipeError(
+                f"use.{artifact}: {path} holds {manifest.artifact}; name a folder of {artifact}"
+            )
+        check_companions(recipe, artifact, manifest)
+        fingerprints[artifact] = manifest.fingerprint
+    return fingerprints
+
+
+def check_companions(recipe: Recipe, artifact: str, manifest: Manifest) -> None:
+    """Rows of tokens go with the tokenizer they were made with; refuse the one without the other."""
+    made_with = {entry.get("artifact") for entry in manifest.inputs}
+    for stage in ROAD:
+        for companion in stage.reads if artifact in stage.reads else ():
+            if companion in made_with and companion not in recipe.use:
+                raise RecipeError(
+                    f"use.{artifact}: {stage.name} reads it together with the {companion} that it was made "
+                    f"with; name that too, as use.{companion}"
+                )
+
+
+def earlier_fingerprints(recipe: Recipe, stage: Stage, folder: Path, known: dict[str, str]) -> dict[str, str]:
+    """What a stage that is not asked for has left; refused if the recipe or an input has changed since."""
+    fingerprints = {}
+    for artifact in stage.writes:
+        manifest = read_manifest(folder / artifact)
+        if manifest is None:
+            continue
+        inputs = [
+            {**entry, "fingerprint": known.get(entry["artifact"], entry["fingerprint"])}
+            if "artifact" in entry
+            else entry
+            for entry in manifest.inputs
+        ]
+        asked = Header(stage.name, stage.version, identity(recipe, stage), "", inputs)
+        differences = compare(manifest, asked)
+        if differences and all(has_grown(stage, difference) for difference in differences):
+            shown = describe(stage, differences)
+            raise RecipeError(
+                f"{stage.name}: more is asked for than was made ({shown}); run {stage.name} too"
+            )
+        if differences:
+            raise drift(stage, folder, differences)
+        fingerprints[artifact] = manifest.fingerprint
+    return fingerprints
+
+
+def identity(recipe: Recipe, stage: Stage) -> dict[str, Any]:
+    """The stage's settings as they count for its bytes: where sources lie does not, what they hold does."""
+    settings: dict[str, Any] = msgspec.to_builtins(getattr(recipe, stage.name))
+    for source in settings.get("sources", []):
+        del source["path"]
+    if stage.neutral is not None:
+        del settings[stage.neutral]
+    return settings
+
+
+def make_header(recipe: Recipe, stage: Stage, known: dict[str, str]) -> Header:
+    """The identity that the stage's artifacts are to have."""
+    for artifact in stage.reads:
+        if artifact not in known:
+            raise RecipeError(
+                f"{stage.name}: its input {artifact} has not been made; run {WRITER[artifact].name} first, "
+                f"or `dspipe run RECIPE --until {stage.name}`"
+            )
+    settings = identity(recipe, stage)
+    inputs = [{"artifact": artifact, "fingerprint": known[artifact]} for artifact in stage.reads]
+    inputs += describe_outside(stage, getattr(recipe, stage.name))
+    fixed = {key: value for key, value in settings.items() if key != stage.grows}
+    content = msgspec.json.encode([stage.name, stage.version, fixed, inputs], order="deterministic")
+    grown = f"+{settings[stage.grows]}" if stage.grows else ""
+    return Header(stage.name, stage.version, settings, xxhash.xxh3_128_hexdigest(content) + grown, inputs)
+
+
+def find_state(stage: Stage, header: Header, folder: Path) -> State:
+    """Compare what is there with what is asked for: the fingerprint decides, the settings explain."""
+    manifests = [read_manifest(folder / artifact) for artifact in stage.writes]
+    made = manifests[0] if all(manifests) else Journal(folder / PROGRESS / stage.name).header()
+    if made is None:
+        return "to do"
+    if made.fingerprint == header.fingerprint:
+        for artifact in stage.writes if isinstance(made, Manifest) else ():
+            open_artifact(folder / artifact)
+        return "done" if isinstance(made, Manifest) else "to resume"
+    differences = compare(made, header)
+    if not all(has_grown(stage, difference) for difference in differences):
+        raise drift(stage, folder, differences)
+    if any(key != stage.grows for key, _, _ in differences):
+        return "to make again"
+    return "to continue" if isinstance(made, Manifest) else "to resume"
+
+
+def compare(made: Manifest | Header, asked: Header) -> list[Difference]:
+    """What differs between the identity that an artifact was made with and the one asked for."""
+    pairs = [
+        ({"version of the stage": made.version}, {"version of the stage": asked.version}),
+        (flatten(made.settings), flatten(asked.settings)),
+        (named_inputs(made.inputs), named_inputs(asked.inputs)),
+    ]
+    return [
+        (key, old.get(key, ABSENT), new.get(key, ABSENT))
+        for old, new in pairs
+        for key in dict.fromkeys((*old, *new))
+        if old.get(key, ABSENT) != new.get(key, ABSENT)
+    ]
+
+
+def named_inputs(inputs: list[dict[str, Any]]) -> dict[str, Any]:
+    """{"input web/a.warc.gz": digest, …}: one entry for each input, by name."""
+    return {
+        f"input {entry.get('artifact') or '/'.join((entry['source'], entry['file']))}": entry.get(
+            "fingerprint"
+        )
+        or f"{entry['bytes']} bytes {entry['sample']}"
+        for entry in inputs
+    }
+
+
+def has_grown(stage: Stage, difference: Difference) -> bool:
+    """Whether a difference is only that more is asked for: more steps, or an input that was continued."""
+    key, old, new = difference
+    if key == stage.grows:
+        return isinstance(old, int) and isinstance(new, int) and new > old
+    same = [str(value).partition("+") for value in (old, new)]
+    return key.startswith("input ") and same[0][0] == same[1][0] and bool(same[0][1] and same[1][1])
+
+
+def drift(stage: Stage, folder: Path, differences: list[Difference]) -> RecipeError:
+    return RecipeError(
+        f"{folder}: {stage.name} was made with other settings ({describe(stage, differences)}); "
+        f"add --rebuild {stage.name} to make it and all after it again, or give the recipe another name"
+    )
+
+
+def describe(stage: Stage, differences: list[Difference], most: int = 8) -> str:
+    shown = [f"{stage.name}.{key}: {show(old)} → {show(new)}" for key, old, new in differences[:most]]
+    more = [f"and {len(differences) - most} more"] if len(differences) > most else []
+    return "; ".join(shown + more)
+
+
+def show(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= 60 else text[:57] + "…"

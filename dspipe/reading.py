@@ -1,0 +1,216 @@
+"""A TOML file and `--set` options → a checked `Recipe`, or one line that names file, key and mend.
+
+Everything is checked before any work starts; not YAML, which reads the language `no` as False.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import Struct
+
+from dspipe.recipe import PRESETS, Mix, Recipe, RecipeError, flatten, join, packed_lengths
+
+
+def load_recipe(path: str | Path, assignments: Sequence[str] = ()) -> Recipe:
+    """Read, override, check.
+
+    `assignments` are `--set` options, "stage.key=value", the value in TOML's notation or a bare string. An
+    element of `[[extract.sources]]` is reached by its name: `extract.sources.web.path=...`.
+
+    Raises:
+        RecipeError: one line with the file, the key and the mend.
+    """
+    try:
+        raw = tomllib.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(
+            f"{path}: no such recipe; give the path of a .toml file, e.g. recipes/smoke.toml"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
+        raise RecipeError(f"{path}: not a readable TOML file: {error}") from None
+    for assignment in assignments:
+        apply_assignment(raw, assignment)
+    return check_recipe(raw, str(path))
+
+
+def check_recipe(raw: dict[str, Any], file: str) -> Recipe:
+    """Turn parsed TOML into a `Recipe` with presets and seeds filled in, or raise `RecipeError`."""
+    expand_preset(raw)
+    try:
+        recipe = msgspec.convert(raw, Recipe)
+    except msgspec.ValidationError as error:
+        raise RecipeError(f"{file}: {explain(error)}") from None
+    for key, problem in find_contradictions(recipe):
+        raise RecipeError(f"{file}: {key}: {problem}")
+    return fill_seeds(recipe)
+
+
+def apply_assignment(raw: dict[str, Any], assignment: str) -> None:
+    """Carry out one `--set key=value` on the parsed file."""
+    dotted, equals, text = assignment.partition("=")
+    keys = [key for key in re.split(r"\.|\[(\d+)\]", dotted.strip()) if key]
+    if not equals or not keys:
+        raise RecipeError(f"--set {assignment}: write stage.key=value, e.g. --set dedup.bands=10")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    table: Any = raw
+    for key in keys[:-1]:
+        table = descend(table, key, assignment)
+    if not isinstance(table, dict):
+        raise RecipeError(f"--set {assignment}: {'.'.join(keys[:-1])} is no table; see recipes/README.md")
+    table[keys[-1]] = value
+
+
+def descend(table: Any, key: str, assignment: str) -> Any:
+    if isinstance(table, dict):
+        return table.setdefault(key, {})
+    if isinstance(table, list):
+        named = [item for item in table if isinstance(item, dict) and item.get("name") == key]
+        if named:
+            return named[0]
+        if key.isdigit() and int(key) < len(table):
+            return table[int(key)]
+        names = ", ".join(str(item.get("name")) for item in table if isinstance(item, dict))
+        raise RecipeError(f"--set {assignment}: there is no element named {key}; there are: {names}")
+    raise RecipeError(f"--set {assignment}: {key} is no table; see recipes/README.md")
+
+
+def expand_preset(raw: dict[str, Any]) -> None:
+    """Lay the named preset under the keys of `[train.model]`; 0 is TOML's way to say: no query latent."""
+    train = raw.get("train")
+    if not isinstance(train, dict) or not isinstance(model := train.get("model"), dict):
+        return
+    if model.get("query_rank") == 0:
+        model["query_rank"] = None
+    train["model"] = {**PRESETS.get(str(model.get("preset", "smoke")), {}), **model}
+
+
+def fill_seeds(recipe: Recipe) -> Recipe:
+    """Hand the recipe's seed to the stages that draw, so that each stage sees its own table alone."""
+
+    def seeded(table: Any) -> Any:
+        return msgspec.structs.replace(table, seed=recipe.seed) if table.seed is None else table
+
+    return msgspec.structs.replace(
+        recipe, mix=seeded(recipe.mix), pack=seeded(recipe.pack), train=seeded(recipe.train)
+    )
+
+
+def find_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Yield (key, what is wrong and how to mend it) for what no single key can show."""
+    for key, value in flatten(msgspec.to_builtins(recipe)).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            yield key, f"{value} is no number to work with; give a finite one"
+    names = [source.name for source in recipe.extract.sources]
+    for name in {name for name in names if names.count(name) > 1}:
+        yield "extract.sources", f"two sources are named {name}; give each a name of its own"
+    for name in recipe.dedup.prefer:
+        if names and name not in names:
+            yield "dedup.prefer", f"there is no source named {name}; there are: {', '.join(names)}"
+    yield from find_mix_contradictions(recipe.mix)
+    yield from find_train_contradictions(recipe)
+
+
+def find_mix_contradictions(mix: Mix) -> Iterator[tuple[str, str]]:
+    for table, shares, open_ended in (
+        ("mix.domains", mix.domains, False),
+        ("mix.languages", mix.languages, mix.temperature is not None),
+    ):
+        total = math.fsum(shares.values())
+        if shares and (total > 1 + 1e-6 or (total < 1 - 1e-6 and not open_ended)):
+            mend = f"the shares sum to {total:g}; make them sum to 1"
+            if table == "mix.languages" and total < 1:
+                mend += ", or set mix.temperature to spread the rest over the languages not named"
+            yield table, mend
+    if mix.bytes is not None and mix.tokens is not None:
+        yield "mix.tokens", "bytes and tokens are both given; keep one"
+    if mix.tokens is not None and mix.tokenizer is None:
+        yield "mix.tokenizer", "tokens are counted with a tokenizer; name one that exists, or give mix.bytes"
+
+
+def find_train_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    train, model = recipe.train, recipe.train.model
+    lengths = packed_lengths(recipe.pack)
+    if len(set(lengths)) != len(lengths) or not lengths:
+        yield "pack.sequence_length", "give each length once"
+    if min(lengths, default=16) < 16:
+        yield "pack.sequence_length", f"{min(lengths)} is too short; give at least 16"
+    if (
+        train.sequence_length is not None
+        and "sequences" not in recipe.use
+        and train.sequence_length not in lengths
+    ):
+        yield (
+            "train.sequence_length",
+            f"{train.sequence_length} is not packed; add it to pack.sequence_length",
+        )
+    if model.rope_width % 2:
+        yield "train.model.rope_width", f"{model.rope_width} is odd; rotary parts come in pairs"
+    if model.dense_layers > model.layers:
+        yield "train.model.dense_layers", f"{model.dense_layers} is more than the {model.layers} layers"
+    if model.experts % model.groups:
+        yield "train.model.groups", f"{model.experts} experts do not divide into {model.groups} groups"
+    elif model.chosen_groups > model.groups:
+        yield "train.model.chosen_groups", f"{model.chosen_groups} is more than the {model.groups} groups"
+    elif model.chosen_experts > model.experts // model.groups * model.chosen_groups:
+        yield "train.model.chosen_experts", f"{model.chosen_experts} is more than the chosen groups hold"
+    if train.micro_batch is not None and train.batch_size % train.micro_batch:
+        yield "train.micro_batch", f"{train.micro_batch} does not divide batch_size {train.batch_size}"
+
+
+def explain(error: msgspec.ValidationError) -> str:
+    """Turn msgspec's message into "key: what is wrong; mend"."""
+    message, _, place = str(error).partition(" - at `")
+    key = re.sub(r"^\$\.?", "", place.rstrip("`")) or "recipe"
+    if unknown := re.search(r"unknown field `(.+)`", message):
+        table = key if key != "recipe" else ""
+        return f"{join(table, unknown[1])}: {suggest(table, unknown[1])}"
+    if missing := re.search(r"missing required field `(.+)`", message):
+        return f"{join('' if key == 'recipe' else key, missing[1])}: must be given"
+    if "enum value" in message:
+        value = message.split("value ")[1].replace("`", "")
+        return f"{key}: {value} is not one of: {', '.join(allowed_values(key))}"
+    return f"{key}: {message[0].lower()}{message[1:].replace('`', '')}; see recipes/README.md"
+
+
+def suggest(table: str, name: str) -> str:
+    """Say that there is no such key, and which one may have been meant."""
+    known = [field.name for field in msgspec.structs.fields(table_type(table))]
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known)}"
+    return f"there is no such key; {hint}"
+
+
+def table_type(dotted: str) -> type[Struct]:
+    """The class of the table that a dotted key names, e.g. `extract.sources[0]` → `Source`."""
+    kind: Any = Recipe
+    for key in re.sub(r"\[[^\]]*\]", "", dotted).split(".") if dotted else []:
+        hints = get_type_hints(kind)
+        kind = hints[key]
+        while get_origin(kind) is not None:
+            kind = get_args(kind)[0]
+    return cast(type[Struct], kind)
+
+
+def allowed_values(dotted: str) -> list[str]:
+    """The words that a key may hold, from its `Literal`."""
+    table, _, key = re.sub(r"\[[^\]]*\]", "", dotted).rpartition(".")
+    words: list[str] = []
+    stack: list[Any] = [get_type_hints(table_type(table)).get(key)]
+    while stack:
+        kind = stack.pop()
+        if get_origin(kind) is Literal:
+            words += [str(word) for word in get_args(kind) if str(word) not in words]
+        else:
+            stack += get_args(kind)
+    return words

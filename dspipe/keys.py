@@ -1,4 +1,4 @@
-"""The settings → the page `recipes/README.md`; `python -m dspipe.keys` prints it, a test holds it to the code."""
+"""The settings → the page `recipes/README.md`: `python -m dspipe.keys` prints it, a test holds it to them."""
 
 from __future__ import annotations
 

@@ -156,6 +156,11 @@ def find_train_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
         )
     if model.rope_width % 2:
         yield "train.model.rope_width", f"{model.rope_width} is odd; rotary parts come in pairs"
+    if model.width % model.heads:  # transformers divides them, though nothing in the network does
+        yield (
+            "train.model.width",
+            f"{model.width} is no multiple of {model.heads} heads, so nobody could load it",
+        )
     if model.dense_layers > model.layers:
         yield "train.model.dense_layers", f"{model.dense_layers} is more than the {model.layers} layers"
     if model.experts % model.groups:

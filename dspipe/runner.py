@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -121,6 +122,8 @@ def make_room(step: Step, folder: Path, journal: Journal) -> None:
 
 def explain_failure(stage: Stage, error: Exception) -> DspipeError:
     number = error.errno if isinstance(error, OSError) else None
+    if number is None and (named := re.search(r"\(os error (\d+)\)", str(error))):
+        number = int(named[1])  # safetensors tells it so
     if number in NO_ROOM:
         what = "no room left on the disk; free some and run the same command again: finished parts are kept"
     elif isinstance(error, MemoryError):

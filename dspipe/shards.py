@@ -23,6 +23,7 @@ from msgspec import Struct
 from dspipe.recipe import DspipeError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 MANIFEST = "manifest.json"
@@ -266,6 +267,15 @@ def sync(path: Path) -> None:
 def write_file(path: Path, content: bytes) -> None:
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
+    """Write an array in numpy's format; unlike `np.save`, a full disk is told as what it is."""
+    import numpy as np
+
+    with replacing(path) as temporary, open(temporary, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
+        stream.write(np.ascontiguousarray(array).data)
 
 
 def record_file(folder: Path, file: str, rows: int) -> Part:

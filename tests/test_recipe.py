@@ -37,6 +37,7 @@ REFUSALS: list[tuple[str, str]] = [
         "[train.model]\nchosen_experts = 99",
         "train.model.chosen_experts: 99 is more than the chosen groups hold",
     ),
+    ("[train.model]\nwidth = 130", "train.model.width: 130 is no multiple of 4 heads"),
     ("[train]\nbatch_size = 6\nmicro_batch = 4", "train.micro_batch: 4 does not divide batch_size 6"),
     ("[train.fp8]\nmode = 'on'", "'on' is not one of: off, auto"),
     ("[pack]\nsequence_length = 4", "pack.sequence_length: 4 is too short"),

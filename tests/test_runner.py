@@ -26,6 +26,15 @@ TEXTS = [
 ]
 
 
+NETWORK = {"width": 16, "layers": 2, "heads": 2, "experts": 4, "expert_width": 8, "dense_width": 16}
+TINY: dict[str, Any] = {
+    "steps": 2,
+    "batch_size": 2,
+    "warmup_steps": 1,
+    "model": {**NETWORK, "chosen_experts": 2},
+}
+
+
 def make_recipe(folder: Path, name: str = "run", **tables: Any) -> Recipe:
     source = folder / "source.jsonl"
     if not source.exists():
@@ -171,33 +180,33 @@ def test_a_recipe_that_a_stage_refused_can_be_corrected(tmp_path: Path) -> None:
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from tests.test_runner import go, make_recipe
-resource.setrlimit(resource.RLIMIT_FSIZE, (3000, resource.RLIM_INFINITY))
+from tests.test_runner import TINY, go, make_recipe
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 try:
-    go(Path(sys.argv[1]), make_recipe(Path(sys.argv[1])))
+    go(Path(sys.argv[1]), make_recipe(Path(sys.argv[1]), train=TINY), "train")
 except Exception as error:
     print(type(error).__name__, error)
 """
 
 
-def test_a_full_disk_ends_in_a_sentence_and_the_same_command_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("size", "stage"), [(3_000, "extract"), (15_000, "dedup"), (60_000, "train")])
+def test_a_full_disk_ends_in_a_sentence_and_the_same_command_goes_on(
+    tmp_path: Path, size: int, stage: str
+) -> None:
     make_recipe(tmp_path)
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, tmp_path], capture_output=True, text=True, check=True
+        [sys.executable, "-c", FULL_DISK, tmp_path, str(size)], capture_output=True, text=True, check=True
     )
     assert "DspipeError" in done.stdout and "no room left on the disk" in done.stdout, (
         done.stdout + done.stderr
     )
-    assert len(go(tmp_path, make_recipe(tmp_path))) == 4
+    assert states(go(tmp_path, make_recipe(tmp_path, train=TINY), "train"))["train"] != "done"
 
 
 def test_more_steps_continue_a_finished_training_and_fewer_are_refused(tmp_path: Path) -> None:
-    tiny = {"width": 16, "layers": 2, "experts": 4, "expert_width": 8, "dense_width": 16, "heads": 2}
-    train = {"steps": 2, "batch_size": 2, "warmup_steps": 1, "model": {**tiny, "chosen_experts": 2}}
-
     def recipe(steps: int) -> Recipe:
-        return make_recipe(tmp_path, train={**train, "steps": steps, "model": dict(train["model"])})  # type: ignore[call-overload]
+        return make_recipe(tmp_path, train={**TINY, "steps": steps})
 
     go(tmp_path, recipe(2), "export")
     found = states(go(tmp_path, recipe(4), "export"))

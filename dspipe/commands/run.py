@@ -82,7 +82,10 @@ class Lines(Watcher):
 
     def end(self, outcome: Outcome) -> None:
         if not self.quiet:
-            click.echo(summarize(outcome))
+            self.print_line(summarize(outcome))
+
+    def print_line(self, line: str) -> None:
+        click.echo(line)
 
     def close(self) -> None:
         """Leave the terminal as it was found."""
@@ -104,6 +107,7 @@ class Bars(Lines):
             progress.TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            redirect_stdout=False,  # lines go where standard output goes, which may be a file
         )
         self.bars.start()
 
@@ -116,6 +120,12 @@ class Bars(Lines):
     def end(self, outcome: Outcome) -> None:
         self.bars.remove_task(self.task)
         super().end(outcome)
+
+    def print_line(self, line: str) -> None:
+        if sys.stdout.isatty():  # above the bar, which is on the same terminal
+            self.bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(line)
 
     def close(self) -> None:
         self.bars.stop()

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
-from dspipe.shards import read_batches, replacing
+from dspipe.shards import read_batches, replacing, write_array
 from dspipe.text.arrow import text_buffers
 from dspipe.text.hashing import parse_ids
 from dspipe.text.kernel import kernel
@@ -59,7 +59,7 @@ def sign_part(task: Signing) -> Signed:
     with replacing(task.out / "shingles.bin") as temporary, open(temporary, "wb") as stream:
         for batch in read_batches(task.part, ["id", "text", "source"]):
             shingles, counts = shingle_texts(batch["text"], task.shingle)
-            shingles.tofile(stream)
+            stream.write(shingles.data)
             numbers = [sources.setdefault(name, len(sources)) for name in batch["source"].to_pylist()]
             columns.append(
                 {
@@ -73,9 +73,8 @@ def sign_part(task: Signing) -> Signed:
             )
     for name in columns[0] if columns else ():
         joined = np.concatenate([column[name] for column in columns])
-        with replacing(task.out / f"{name}.npy") as temporary, open(temporary, "wb") as stream:
-            # bands are read one after the other, so each lies in one piece
-            np.save(stream, np.ascontiguousarray(joined.T) if name == "bands" else joined)
+        # bands are read one after the other, so each lies in one piece
+        write_array(task.out / f"{name}.npy", np.ascontiguousarray(joined.T) if name == "bands" else joined)
     return Signed(sum(len(column["ids"]) for column in columns), list(sources), str(task.out))
 
 

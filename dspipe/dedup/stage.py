@@ -17,7 +17,16 @@ from dspipe.dedup.copies import EXACT, NEAR, describe_removed, find_copies
 from dspipe.dedup.signatures import Signing, make_permutations, sign_part
 from dspipe.recipe import Dedup, DspipeError
 from dspipe.schema import DISTINCT, REMOVED
-from dspipe.shards import Artifact, Counts, Output, Piece, read_batches, replacing, sum_counts, write_parquet
+from dspipe.shards import (
+    Artifact,
+    Counts,
+    Output,
+    Piece,
+    read_batches,
+    sum_counts,
+    write_array,
+    write_parquet,
+)
 from dspipe.workers import Workers
 
 
@@ -42,8 +51,7 @@ def run(settings: Dedup, filtered: Artifact, distinct: Output, workers: Workers)
     tasks = []
     for number, file in enumerate(filtered.files):
         kinds = scratch / f"kinds-{number:05d}.npy"
-        with replacing(kinds) as temporary, open(temporary, "wb") as stream:
-            np.save(stream, copies.kind[copies.starts[number] : copies.starts[number + 1]])
+        write_array(kinds, copies.kind[copies.starts[number] : copies.starts[number + 1]])
         tasks.append(Keeping(number, file, kinds, distinct.folder))
     pieces = workers.map(keep_part, tasks)
     removed = write_parquet(distinct.folder, "removed.parquet", REMOVED, [describe_removed(copies)])

@@ -1,6 +1,6 @@
 """The stage `extract`: every file of every source becomes one part of `documents`.
 
-What is simple for now: one file is one task. A large file is not split, so a run with fewer files than
+Simple so far: one file is one task. A large file is not split, so a run with fewer files than
 workers leaves some idle; gzip of one member, as JSON lines have, could not be split at all.
 """
 

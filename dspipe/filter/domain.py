@@ -1,4 +1,4 @@
-"""Turns documents whose source names no domain into `code`, `math` or `web`, by a simple rule for now.
+"""Turns documents whose source names no domain into `code`, `math` or `web`, by a simple rule so far.
 
 The rule is to be replaced by a classifier. Until then, over the first `SAMPLE` bytes of a document:
 

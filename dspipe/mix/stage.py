@@ -13,7 +13,7 @@ from dspipe.mix.solver import Grant, solve
 from dspipe.mix.survey import Look, Survey, join_surveys, sum_available, survey_part
 from dspipe.mix.tokens import find_tokenizer
 from dspipe.recipe import DspipeError, Mix
-from dspipe.shards import Artifact, Output, replacing
+from dspipe.shards import Artifact, Output, write_array
 from dspipe.workers import Workers
 
 
@@ -31,8 +31,7 @@ def run(settings: Mix, distinct: Artifact, mixture: Output, workers: Workers) ->
         )
     grants = solve(settings, sum_available(survey))
     draws, counts = draw_documents(settings, survey, grants)
-    with replacing(scratch / "draws.npy") as temporary, open(temporary, "wb") as stream:
-        np.save(stream, np.stack([draws.document, draws.epoch, draws.part]))
+    write_array(scratch / "draws.npy", np.stack([draws.document, draws.epoch, draws.part]))
     spill, starts = scratch / "spill", survey.starts
     workers.map(
         spread_part,

@@ -50,7 +50,10 @@ def run_options(command: Any) -> Any:
             "--workers", type=click.IntRange(min=1), help="Processes; the cores there are by default."
         ),
         click.option(
-            "--memory", callback=parse_memory, metavar="SIZE", help="What the whole run may use, e.g. 8GiB."
+            "--memory",
+            callback=parse_memory,
+            metavar="SIZE",
+            help="What the run may use, e.g. 8GiB: fewer workers run where it is little.",
         ),
         click.option("--rebuild", type=NAMES, help="Make this stage and everything after it again."),
         click.option("--dry-run", is_flag=True, help="Print what would run and the disk it needs."),

@@ -43,9 +43,8 @@ def load_recipe(path: str | Path, assignments: Sequence[str] = ()) -> Recipe:
 
 def check_recipe(raw: dict[str, Any], file: str) -> Recipe:
     """Turn parsed TOML into a `Recipe` with presets and seeds filled in, or raise `RecipeError`."""
-    expand_preset(raw)
     try:
-        recipe = msgspec.convert(raw, Recipe)
+        recipe = msgspec.convert(expand_preset(raw), Recipe)
     except msgspec.ValidationError as error:
         raise RecipeError(f"{file}: {explain(error)}") from None
     for key, problem in find_contradictions(recipe):
@@ -85,14 +84,15 @@ def descend(table: Any, key: str, assignment: str) -> Any:
     raise RecipeError(f"--set {assignment}: {key} is no table; see recipes/README.md")
 
 
-def expand_preset(raw: dict[str, Any]) -> None:
+def expand_preset(raw: dict[str, Any]) -> dict[str, Any]:
     """Lay the named preset under the keys of `[train.model]`; 0 is TOML's way to say: no query latent."""
     train = raw.get("train")
     if not isinstance(train, dict) or not isinstance(model := train.get("model"), dict):
-        return
-    if model.get("query_rank") == 0:
-        model["query_rank"] = None
-    train["model"] = {**PRESETS.get(str(model.get("preset", "smoke")), {}), **model}
+        return raw
+    expanded = {**PRESETS.get(str(model.get("preset", "smoke")), {}), **model}
+    if expanded.get("query_rank") == 0:
+        expanded["query_rank"] = None
+    return {**raw, "train": {**train, "model": expanded}}
 
 
 def fill_seeds(recipe: Recipe) -> Recipe:

@@ -54,6 +54,7 @@ def plan(recipe: Recipe, folder: Path, stages: Sequence[Stage], rebuild: str | N
     if rebuild is not None and STAGES[rebuild] not in stages:
         raise RecipeError(f"--rebuild {rebuild}: this run does not come to {rebuild}; let it go further")
     rebuilt = ROAD[ROAD.index(STAGES[rebuild]) :] if rebuild else ()
+    check_rebuild(recipe, folder, rebuilt)
     known = used_fingerprints(recipe)
     steps: list[Step] = []
     for stage in ROAD:
@@ -68,6 +69,24 @@ def plan(recipe: Recipe, folder: Path, stages: Sequence[Stage], rebuild: str | N
         elif stage not in rebuilt:
             known |= earlier_fingerprints(recipe, stage, folder, known)
     return steps
+
+
+def check_rebuild(recipe: Recipe, folder: Path, rebuilt: Sequence[Stage]) -> None:
+    """Refuse a rebuild that would delete what the recipe needs, or what dspipe does not delete."""
+    doomed = [folder / artifact for stage in rebuilt for artifact in stage.writes]
+    for path in doomed:
+        if path.is_symlink():
+            raise RecipeError(
+                f"{path}: is a link, which dspipe does not follow to delete; remove it yourself"
+            )
+    needed = [*recipe.use.values(), *([recipe.mix.tokenizer] if recipe.mix.tokenizer else [])]
+    for path in (Path(name).resolve() for name in needed):
+        if any(path.is_relative_to(place.resolve()) for place in doomed):
+            raise RecipeError(
+                f"{path}: the recipe reads what this rebuild would delete; copy it elsewhere first"
+            )
+    if rebuilt and is_used(recipe, rebuilt[0]):
+        raise RecipeError(f"--rebuild {rebuilt[0].name}: its work is taken from [use]; rebuild a later stage")
 
 
 def is_used(recipe: Recipe, stage: Stage) -> bool:
@@ -98,13 +117,10 @@ def used_fingerprints(recipe: Recipe) -> dict[str, str]:
 def check_companions(recipe: Recipe, artifact: str, manifest: Manifest) -> None:
     """Rows of tokens go with the tokenizer they were made with; refuse the one without the other."""
     made_with = {entry.get("artifact") for entry in manifest.inputs}
-    for stage in ROAD:
-        for companion in stage.reads if artifact in stage.reads else ():
-            if companion in made_with and companion not in recipe.use:
-                raise RecipeError(
-                    f"use.{artifact}: {stage.name} reads it together with the {companion} that it was made "
-                    f"with; name that too, as use.{companion}"
-                )
+    if "tokenizer" in made_with and "tokenizer" not in recipe.use:
+        raise RecipeError(
+            f"use.{artifact}: it goes with the tokenizer it was made with; name that too, as use.tokenizer"
+        )
 
 
 def earlier_fingerprints(recipe: Recipe, stage: Stage, folder: Path, known: dict[str, str]) -> dict[str, str]:

@@ -23,9 +23,11 @@ from dspipe.shards import (
     read_manifest,
     remove_leftovers,
     remove_tree,
+    write_file,
 )
 from dspipe.workers import Pool, Workers
 
+REBUILD = "rebuild"  # the file that remembers a rebuild until it is through
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -62,10 +64,26 @@ def walk(
     """
     with locked(folder):
         steps = plan(recipe, folder, stages, rebuild)  # refuses before anything is deleted
+        marker = folder / PROGRESS / REBUILD
         if rebuild is not None:
-            forget(folder, rebuild)
+            steps = begin_rebuild(recipe, folder, steps, rebuild, marker)
+        else:
+            marker.unlink(missing_ok=True)
         remove_leftovers(folder)
-        return [carry_out(step, recipe, folder, pool, watcher) for step in steps]
+        outcomes = [carry_out(step, recipe, folder, pool, watcher) for step in steps]
+        marker.unlink(missing_ok=True)
+        return outcomes
+
+
+def begin_rebuild(recipe: Recipe, folder: Path, steps: list[Step], name: str, marker: Path) -> list[Step]:
+    """Delete what is to be made again, but once: the same command, interrupted and repeated, goes on."""
+    asked = f"{name} {' '.join(step.header.fingerprint for step in steps)}".encode()
+    if marker.is_file() and marker.read_bytes() == asked:
+        return plan(recipe, folder, [step.stage for step in steps])
+    marker.unlink(missing_ok=True)
+    forget(folder, name)
+    write_file(marker, asked)  # now that nothing of other settings is left
+    return steps
 
 
 def carry_out(step: Step, recipe: Recipe, folder: Path, pool: Pool, watcher: Watcher) -> Outcome:

@@ -273,9 +273,10 @@ def write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
     """Write an array in numpy's format; unlike `np.save`, a full disk is told as what it is."""
     import numpy as np
 
+    array = np.ascontiguousarray(array)
     with replacing(path) as temporary, open(temporary, "wb") as stream:
         np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
-        stream.write(np.ascontiguousarray(array).data)
+        stream.write(array.data)
 
 
 def record_file(folder: Path, file: str, rows: int) -> Part:

@@ -117,8 +117,10 @@ class Workers:
         todo: list[int],
         results: list[Any],
     ) -> None:
-        pending = {self._pool.submit(function, tasks[number]): number for number in todo}
+        pending: dict[Future[Any], int] = {}
         try:
+            for number in todo:
+                pending[self._pool.submit(function, tasks[number])] = number
             for done, future in enumerate(as_completed(pending), len(tasks) - len(todo) + 1):
                 number = pending[future]
                 results[number] = future.result()

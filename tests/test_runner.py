@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -246,8 +247,59 @@ def test_a_linked_artifact_is_not_followed_to_delete(tmp_path: Path) -> None:
     (tmp_path / "run" / "mixture").rename(tmp_path / "precious")
     (tmp_path / "run" / "mixture").symlink_to(tmp_path / "precious")
     with pytest.raises(DspipeError, match="is a link"):
-        go(tmp_path, recipe, rebuild="mix")
+        go(tmp_path, recipe, rebuild="dedup")
     assert read_manifest(tmp_path / "precious") is not None
+    assert read_manifest(tmp_path / "run" / "distinct") is not None
+
+
+def test_a_rebuild_that_would_delete_what_the_recipe_reads_is_refused(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path), "tokenizer")
+    own = tmp_path / "run" / "tokenizer"
+    counted = make_recipe(tmp_path, mix={"tokens": 3000, "tokenizer": str(own)})
+    with pytest.raises(RecipeError, match="would delete; copy it elsewhere first"):
+        go(tmp_path, counted, rebuild="mix")
+    used = make_recipe(tmp_path, use={"tokenizer": str(own)})
+    with pytest.raises(RecipeError, match="would delete; copy it elsewhere first"):
+        go(tmp_path, used, "pack", rebuild="mix")
+    assert read_manifest(own) is not None
+
+
+def test_a_tokenizer_may_be_used_with_another_mixture(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path), "tokenizer")
+    use = {"tokenizer": str(tmp_path / "run" / "tokenizer")}
+    found = states(go(tmp_path, make_recipe(tmp_path, name="b", mix={"seed": 9}, use=use), "pack"))
+    assert found["tokenizer"] == "used" and found["mix"] == "to do" and found["pack"] == "to do"
+
+
+def test_an_interrupted_rebuild_goes_on_with_the_same_command(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path))
+    changed = make_recipe(tmp_path, dedup={"bands": 10}, mix={"bytes": 10**9})
+    with pytest.raises(RecipeError, match="the shares cannot be met"):
+        go(tmp_path, changed, rebuild="dedup")
+    with pytest.raises(RecipeError, match="the shares cannot be met"):  # dedup is not made once more
+        go(tmp_path, changed, rebuild="dedup")
+    mended = make_recipe(tmp_path, dedup={"bands": 10})
+    assert states(go(tmp_path, mended))["dedup"] == "done"
+
+
+def test_a_killed_stage_is_resumed_from_another_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = make_recipe(tmp_path)
+    go(tmp_path, recipe)
+    whole = read_manifest(tmp_path / "run" / "mixture")
+    script = "from pathlib import Path\nimport os\nfrom tests.test_runner import go, make_recipe\n"
+    script += "import dspipe.dedup.stage as stage\nstage.find_copies = lambda *_: os._exit(9)\n"
+    script += f"os.chdir({str(tmp_path)!r})\ngo(Path('moved'), make_recipe(Path({str(tmp_path)!r})))"
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, env=environment, check=False)
+    assert done.returncode == 9
+    (tmp_path / "moved").rename(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert states(go(Path("."), recipe))["dedup"] == "to resume"
+    found = read_manifest(Path("run") / "mixture")
+    assert found is not None and whole is not None and found.parts == whole.parts
 
 
 def test_records_do_not_outlive_the_files_they_describe(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import click
 from dspipe.plan import PROGRESS
 from dspipe.recipe import RecipeError
 from dspipe.road import STAGES, WRITER
-from dspipe.runner import locked
+from dspipe.runner import REBUILD, locked
 from dspipe.shards import MANIFEST, Journal, remove_leftovers, remove_tree
 
 
@@ -29,6 +29,7 @@ def clean(run: Path, everything: bool, agreed: bool) -> None:
         begun = [Journal(run / PROGRESS / name) for name in STAGES if (run / PROGRESS / name).is_dir()]
         for journal in begun:  # before the files that they describe
             journal.end()
+        (run / PROGRESS / REBUILD).unlink(missing_ok=True)
         for path in doomed:
             remove_tree(path)
         files = remove_leftovers(run)

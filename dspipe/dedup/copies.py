@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -38,6 +39,7 @@ class Copies:
 
 def find_copies(settings: Dedup, signed: list[Signed], scratch: Path) -> Copies:
     """Rank the documents, group the exact copies, verify the near ones among those that are left."""
+    signed = [msgspec.structs.replace(piece, out=str(scratch / piece.out)) for piece in signed]
     ids, exact, length, source, counts = (
         join(signed, name) for name in ("ids", "exact", "length", "source", "counts")
     )

@@ -41,7 +41,7 @@ class Signing:
 class Signed(Struct, frozen=True):
     rows: int
     sources: list[str]
-    out: str
+    out: str  # its name alone: a run may be resumed from another directory
 
 
 def make_permutations(count: int) -> Permutations:
@@ -75,7 +75,7 @@ def sign_part(task: Signing) -> Signed:
         joined = np.concatenate([column[name] for column in columns])
         # bands are read one after the other, so each lies in one piece
         write_array(task.out / f"{name}.npy", np.ascontiguousarray(joined.T) if name == "bands" else joined)
-    return Signed(sum(len(column["ids"]) for column in columns), list(sources), str(task.out))
+    return Signed(sum(len(column["ids"]) for column in columns), list(sources), task.out.name)
 
 
 def exact_keys(texts: pa.Array) -> Unsigned:

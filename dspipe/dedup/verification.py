@@ -132,7 +132,7 @@ def decide(  # type: ignore[no-untyped-def]
 @kernel
 def measure(shingles, first, first_size, second, second_size, similarity):  # type: ignore[no-untyped-def]
     """Jaccard of two sorted sets; −1 where their sizes alone show that it is under the threshold."""
-    if min(first_size, second_size) < similarity * max(first_size, second_size):
+    if min(first_size, second_size) / max(first_size, second_size) < similarity:
         return -1.0
     common, i, j = 0, first, second
     while i < first + first_size and j < second + second_size:

@@ -40,7 +40,9 @@ def solve(settings: Mix, available: dict[Cell, int]) -> list[Grant]:
         mix.
     """
     shares = find_shares(settings, available)
-    total = settings.bytes or settings.tokens or largest_total(shares, available, 1.0)
+    total = (
+        settings.bytes or settings.tokens or largest_total(shares, available, min(1.0, settings.max_epochs))
+    )
     grants = [
         Grant(cell, share, available.get(cell, 0), share * total) for cell, share in sorted(shares.items())
     ]
@@ -81,11 +83,17 @@ def find_languages(settings: Mix, available: dict[str, int]) -> dict[str, float]
     others = {
         language: amount for language, amount in available.items() if language not in settings.languages
     }
+    if left > 1e-6 and not others:
+        return {**settings.languages, "others": left}  # nothing is there to take it: the cell will be short
     # p ∝ available^(1/T): T = 1 is proportional, a large T makes languages equal (mT5, Xue et al. 2021)
-    flattened = proportions(
-        {language: amount ** (1 / settings.temperature) for language, amount in others.items()}
-    )
-    return {**settings.languages, **{language: left * part for language, part in flattened.items()}}
+    most = max(others.values(), default=1)
+    flattened = {
+        language: (amount / most) ** (1 / settings.temperature) for language, amount in others.items()
+    }
+    return {
+        **settings.languages,
+        **{language: left * part for language, part in proportions(flattened).items()},
+    }
 
 
 def proportions(amounts: dict[str, int] | dict[str, float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from dspipe.mix.shuffle import Gather, Spread, gather_part, spread_part
 from dspipe.mix.solver import Grant, solve
 from dspipe.mix.survey import Look, Survey, join_surveys, sum_available, survey_part
 from dspipe.mix.tokens import find_tokenizer
-from dspipe.recipe import DspipeError, Mix
+from dspipe.recipe import DspipeError, Mix, RecipeError
 from dspipe.shards import Artifact, Output, write_array
 from dspipe.workers import Workers
 
@@ -24,13 +24,15 @@ def run(settings: Mix, distinct: Artifact, mixture: Output, workers: Workers) ->
         Look(file, tokenizer, scratch / f"survey-{number:05d}.npz")
         for number, file in enumerate(distinct.files)
     ]
-    survey = join_surveys(workers.map(survey_part, looks))
+    survey = join_surveys(workers.map(survey_part, looks), scratch)
     if not survey.cells:
         raise DspipeError(
             "mix: no document is left to mix; see with `dspipe inspect` what filter and dedup dropped"
         )
     grants = solve(settings, sum_available(survey))
     draws, counts = draw_documents(settings, survey, grants)
+    if not draws.parts:
+        raise RecipeError("mix: no document is small enough for its share; ask for more bytes or tokens")
     write_array(scratch / "draws.npy", np.stack([draws.document, draws.epoch, draws.part]))
     spill, starts = scratch / "spill", survey.starts
     workers.map(

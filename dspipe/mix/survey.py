@@ -28,7 +28,7 @@ class Look:
 class Surveyed(Struct, frozen=True):
     rows: int
     cells: list[tuple[str, str]]
-    out: str
+    out: str  # its name alone: a run may be resumed from another directory
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ def survey_part(task: Look) -> Surveyed:
     ]
     with replacing(task.out) as temporary, open(temporary, "wb") as stream:
         np.savez(stream, ids=arrays[0], bytes=arrays[1], amounts=arrays[2], cell=arrays[3])
-    return Surveyed(len(arrays[0]), list(cells), str(task.out))
+    return Surveyed(len(arrays[0]), list(cells), task.out.name)
 
 
-def join_surveys(pieces: list[Surveyed]) -> Survey:
+def join_surveys(pieces: list[Surveyed], folder: Path) -> Survey:
     """Put the parts' numbers one after the other, with one numbering of the cells."""
     cells = sorted({cell for piece in pieces for cell in piece.cells})
-    loaded = [dict(np.load(piece.out)) for piece in pieces]
+    loaded = [dict(np.load(folder / piece.out)) for piece in pieces]
     renumbered = [np.array([cells.index(cell) for cell in piece.cells], np.int64) for piece in pieces]
     return Survey(
         ids=np.concatenate([np.empty((0, 2), np.uint64), *(arrays["ids"] for arrays in loaded)]),

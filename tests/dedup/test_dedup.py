@@ -138,6 +138,16 @@ def test_no_document_goes_because_of_a_chain_of_others(tmp_path: Path) -> None:
         assert stated >= 0.8
 
 
+def test_a_pair_exactly_at_the_threshold_is_removed(tmp_path: Path) -> None:
+    words = write_text(random.Random(13), 400).split()
+    long, short = (
+        " ".join(words[:24]),
+        " ".join(words[:15]),
+    )  # sets of 20 and 11 shingles, one within the other
+    artifact = dedup(tmp_path, [long, short], Dedup(similarity=0.55, bands=128, rows=1))
+    assert [row[2] for row in removed_by_text(artifact).values()] == [0.55]
+
+
 def test_a_copy_with_one_changed_word_is_dropped_and_another_text_stays(tmp_path: Path) -> None:
     random_ = random.Random(7)
     text, other = write_text(random_, 150), write_text(random_, 150)

@@ -104,6 +104,24 @@ def test_temperature_spreads_the_rest_over_the_languages_not_named() -> None:
     assert sum(grants.values()) == pytest.approx(1.0)
 
 
+def test_a_domain_that_cannot_take_the_rest_of_its_share_is_refused() -> None:
+    available = {("web", "en"): 5000, ("web", "fr"): 5000, ("books", "en"): 5000}
+    with pytest.raises(RecipeError, match="nothing there"):
+        solve(
+            Mix(bytes=1000, domains={"web": 0.5, "books": 0.5}, languages={"en": 0.5}, temperature=1.5),
+            available,
+        )
+
+
+def test_small_temperatures_epochs_and_budgets_end_well(tmp_path: Path) -> None:
+    available = {("web", "en"): 8000, ("web", "zh"): 4000}
+    cold = {grant.cell[1]: grant.share for grant in solve(Mix(temperature=0.01), available)}
+    assert cold["en"] == pytest.approx(1.0)
+    assert sum(grant.asked for grant in solve(Mix(max_epochs=0.5), available)) == pytest.approx(6000)
+    with pytest.raises(RecipeError, match="no document is small enough"):
+        mix(tmp_path, Mix(bytes=10, seed=1))
+
+
 def test_a_budget_in_tokens_is_counted_with_the_named_tokenizer(tmp_path: Path) -> None:
     from dspipe.bpe.encoder import Encoder
     from dspipe.tokenizer.stage import run as train

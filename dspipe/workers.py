@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection, get_context, parent_process
@@ -93,39 +93,28 @@ class Workers:
         todo = [number for number, result in enumerate(results) if result is None]
         self.report(len(tasks) - len(todo), len(tasks))
         run = self._run_here if self.count == 1 or len(todo) == 1 else self._run_in_pool
-        run(function, tasks, keys, todo, results)
+        for done, (number, result) in enumerate(run(function, tasks, todo), len(tasks) - len(todo) + 1):
+            self._journal.save(keys[number], result)
+            results[number] = result
+            self.report(done, len(tasks))
         return results
 
     def _run_here(
-        self,
-        function: Callable[[Any], Any],
-        tasks: Sequence[Any],
-        keys: list[str],
-        todo: list[int],
-        results: list[Any],
-    ) -> None:
-        for done, number in enumerate(todo, len(tasks) - len(todo) + 1):
-            results[number] = function(tasks[number])
-            self._journal.save(keys[number], results[number])
-            self.report(done, len(tasks))
+        self, function: Callable[[Any], Any], tasks: Sequence[Any], todo: list[int]
+    ) -> Iterator[tuple[int, Any]]:
+        for number in todo:
+            yield number, function(tasks[number])
 
     def _run_in_pool(
-        self,
-        function: Callable[[Any], Any],
-        tasks: Sequence[Any],
-        keys: list[str],
-        todo: list[int],
-        results: list[Any],
-    ) -> None:
+        self, function: Callable[[Any], Any], tasks: Sequence[Any], todo: list[int]
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield (number of the task, its result) as they finish."""
         pending: dict[Future[Any], int] = {}
         try:
             for number in todo:
                 pending[self._pool.submit(function, tasks[number])] = number
-            for done, future in enumerate(as_completed(pending), len(tasks) - len(todo) + 1):
-                number = pending[future]
-                results[number] = future.result()
-                self._journal.save(keys[number], results[number])
-                self.report(done, len(tasks))
+            for future in as_completed(pending):
+                yield pending[future], future.result()
         except BrokenProcessPool:
             raise DspipeError(
                 "a worker process was killed, most often for lack of memory; "

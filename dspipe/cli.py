@@ -133,33 +133,48 @@ for _stage in ROAD:
 @click.option(
     "--rows", type=click.IntRange(min=0), default=3, show_default=True, help="How many rows to show."
 )
+@click.option(
+    "--reason", metavar="REASON", help="Show what was dropped for this reason, and how the originals begin."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def inspect(path: Path, rows: int, as_json: bool) -> None:
+def inspect(path: Path, rows: int, reason: str | None, as_json: bool) -> None:
     """Show an artifact's schema, counts and a few rows, or a recipe with every setting filled in.
 
     \b
     Example: dspipe inspect shards/smoke/filtered
+             dspipe inspect shards/smoke/documents --reason not-html --rows 10
     """
     from dspipe.commands.inspect import inspect as show
 
-    show(path, rows, as_json)
+    show(path, rows, as_json, reason)
 
 
 @dspipe.command(short_help="follow one document through a run")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("document", metavar="ID")
+@click.option(
+    "--page", is_flag=True, help="Read the original again from its source, and show it and the text."
+)
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --page: a recipe that says where the sources lie now, if they have moved.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def trace(run: Path, document: str, as_json: bool) -> None:
+def trace(run: Path, document: str, page: bool, recipe: Path | None, as_json: bool) -> None:
     """Show one document's way through RUN: kept or dropped and why, its cluster, its draws, its rows.
 
-    ID is a document's id, the beginning of one, or its URL.
+    ID is a document's id, the beginning of one, its URL, or the place of a record: FILE:OFFSET. A URL or a
+    place may also be that of a record that gave no document.
 
     \b
     Example: dspipe trace shards/smoke https://kettle.example/
+             dspipe trace shards/smoke web-00000.warc.gz:263100 --page
     """
     from dspipe.commands.trace import trace as show
 
-    show(run, document, as_json)
+    show(run, document, as_json, page, recipe)
 
 
 @dspipe.command(short_help="remove what interrupted work left behind")
@@ -175,6 +190,38 @@ def clean(run: Path, everything: bool, yes: bool) -> None:
     from dspipe.commands.clean import clean as remove
 
     remove(run, everything, yes)
+
+
+@dspipe.command(short_help="measure dspipe beside what else does the same")
+@click.argument("name", required=False)
+@click.option("--data", metavar="GLOB", help="What to measure on; the sample, scaled up, by default.")
+@click.option(
+    "--gold",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Measure quality on pages with marked texts: JSON lines, as dspipe/bench/gold.py describes them.",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=2, show_default=True, help="To compare with one."
+)
+@click.option(
+    "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds that are timed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the JSON line only.")
+def bench(
+    name: str | None, data: str | None, gold: Path | None, workers: int, repeat: int, as_json: bool
+) -> None:
+    """Measure NAME beside what else does the same work, in the same run; without NAME, list what there is.
+
+    The last line is one JSON document with the machine, the date and every figure.
+
+    \b
+    Example: dspipe bench extract --data 'shards/sample/web*.warc.gz' --repeat 3
+    """
+    from dspipe.bench import Options
+    from dspipe.commands.bench import bench as measure
+
+    measure(name, Options(data, gold, workers, repeat), as_json)
 
 
 @dspipe.command(short_help="say what this machine can do")

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from dspipe.reading import table_type
-from dspipe.recipe import PRESETS, Recipe, Source, Table
+from dspipe.recipe import PRESETS, Columns, Recipe, Source, Table
 
 
 def describe_keys() -> str:
@@ -44,6 +44,7 @@ def walk_tables() -> Iterator[tuple[str, type[Struct]]]:
                     yield f"`[{dotted}]`", table_type(dotted)
                 elif dotted == "extract.sources":
                     yield "`[[extract.sources]]`", Source
+                    yield "`[extract.sources.columns]`", Columns
 
 
 def is_table(kind: Any) -> bool:

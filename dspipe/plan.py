@@ -154,8 +154,8 @@ def identity(recipe: Recipe, stage: Stage) -> dict[str, Any]:
     settings: dict[str, Any] = msgspec.to_builtins(getattr(recipe, stage.name))
     for source in settings.get("sources", []):
         del source["path"]
-    if stage.neutral is not None:
-        del settings[stage.neutral]
+    for key in stage.neutral:
+        del settings[key]
     return settings
 
 

@@ -29,7 +29,8 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Natural = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0.0)]
-Format = Literal["warc", "wet", "jsonl", "parquet", "text"]
+Format = Literal["warc", "wet", "wat", "arc", "jsonl", "csv", "parquet", "arrow", "text"]
+Profile = Literal["main", "full", "careful"]
 RuleSet = Literal["none", "gopher", "c4", "fineweb", "code", "math"]
 Preset = Literal["smoke", "50m", "1b", "16b", "236b", "671b"]
 
@@ -40,19 +41,59 @@ class Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A table of the recipe: immutable, and a key that is not in it is an error."""
 
 
+class Columns(Table, frozen=True):
+    text: Annotated[str, Meta(description="the text; must be there")] = "text"
+    id: Annotated[str, Meta(description="becomes `source_id`")] = "id"
+    url: Annotated[str, Meta(description="where the text comes from")] = "url"
+    title: Annotated[str, Meta(description="of the document")] = "title"
+    date: Annotated[str, Meta(description="of the document")] = "date"
+    license: Annotated[str, Meta(description="of the document")] = "license"
+    language: Annotated[str, Meta(description="a code of two or three letters")] = "language"
+
+
 class Source(Table, frozen=True):
     name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]+\Z", description="becomes the column `source`")]
-    path: Annotated[str, Meta(description="a file, a glob (`*`, `**`), or any address that fsspec opens")]
+    path: Annotated[
+        str,
+        Meta(
+            description="a file, a glob (`*`, `**`), any address that fsspec opens, or "
+            "`cc://CRAWL?kind=warc&files=0-99` for a part of Common Crawl"
+        ),
+    ]
     format: Annotated[Format | None, Meta(description="from the file name when absent")] = None
     domain: Annotated[
         str | None, Meta(description="`web`, `code`, `math`, …; found by `filter` when absent")
     ] = None
-    text: Annotated[str, Meta(description="column that holds the text (jsonl, parquet)")] = "text"
+    columns: Annotated[Columns, Meta(description="names of the columns (jsonl, csv, parquet, arrow)")] = (
+        Columns()
+    )
 
 
 class Extract(Table, frozen=True):
     sources: Annotated[list[Source], Meta(description="where text comes from, in order")] = []
+    profile: Annotated[
+        Profile,
+        Meta(
+            description="of a page: `main` content, the `full` text, or `careful`: main content as "
+            "trafilatura finds it, forty times slower (`pip install 'dspipe[careful]'`)"
+        ),
+    ] = "main"
+    comments: Annotated[bool, Meta(description="keep what readers of a page have written below it")] = False
+    links: Annotated[bool, Meta(description="write the addresses of links behind their text")] = False
+    alt_text: Annotated[bool, Meta(description="write the descriptions of images")] = False
+    same_url: Annotated[
+        Literal["all", "newest", "longest"],
+        Meta(description="which to keep of documents of one source with the same URL"),
+    ] = "all"
     max_characters: Annotated[Count, Meta(description="a longer text is dropped as `too-large`")] = 10_000_000
+    max_page_bytes: Annotated[Count, Meta(description="a longer page is dropped as `too-large`")] = 16 << 20
+    retries: Annotated[
+        Natural, Meta(description="how often a failing server is asked again, each time after a longer wait")
+    ] = 8
+    connections: Annotated[Count, Meta(description="files read at once from one server")] = 16
+    common_crawl: Annotated[str, Meta(description="where `cc://` addresses begin")] = (
+        "https://data.commoncrawl.org/"
+    )
 
 
 class Filter(Table, frozen=True):

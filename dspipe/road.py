@@ -20,17 +20,24 @@ class Stage:
     version: int
     outside: str | None = None  # module:function that describes what it reads from outside the run
     grows: str | None = None  # the setting that may be raised later: the work is continued, not refused
-    neutral: str | None = None  # a setting that no byte of what it writes depends on
+    neutral: tuple[str, ...] = ()  # settings that no byte of what it writes depends on
 
 
 ROAD = (
-    Stage("extract", (), ("documents",), 1, outside="dspipe.extract.sources:describe_sources"),
+    Stage(
+        "extract",
+        (),
+        ("documents",),
+        2,
+        outside="dspipe.extract.sources.find:describe_sources",
+        neutral=("retries", "connections", "common_crawl"),
+    ),
     Stage("filter", ("documents",), ("signals", "filtered"), 1),
     Stage("dedup", ("filtered",), ("distinct",), 1),
     Stage("mix", ("distinct",), ("mixture",), 1, outside="dspipe.mix.tokens:describe_tokenizer"),
     Stage("tokenizer", ("mixture",), ("tokenizer",), 1),
     Stage("pack", ("mixture", "tokenizer"), ("sequences",), 1),
-    Stage("train", ("sequences", "tokenizer"), ("model",), 1, grows="steps", neutral="checkpoint_steps"),
+    Stage("train", ("sequences", "tokenizer"), ("model",), 1, grows="steps", neutral=("checkpoint_steps",)),
     Stage("export", ("model",), ("hf",), 1),
 )
 STAGES = {stage.name: stage for stage in ROAD}

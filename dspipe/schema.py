@@ -11,11 +11,22 @@ DOCUMENTS = pa.schema(
         ("source", pa.string()),  # the recipe's name of the source
         ("source_id", pa.string()),  # the source's own id, where it has one
         ("url", pa.string()),
+        ("title", pa.string()),
         ("date", pa.string()),  # as the source gives it, ISO 8601 for crawls
         ("license", pa.string()),
         ("language", pa.string()),  # the source's own label until `filter` decides
         ("domain", pa.string()),  # the recipe's or null until `filter` decides
         ("origin", pa.struct([("file", pa.string()), ("offset", pa.int64())])),
+        ("digest", pa.string()),  # of the record's payload, as the crawl's own header gives it
+    ]
+)
+UNUSED = pa.schema(  # records that gave no document
+    [
+        ("reason", pa.string()),
+        ("source", pa.string()),
+        ("file", pa.string()),
+        ("offset", pa.int64()),
+        ("url", pa.string()),
     ]
 )
 

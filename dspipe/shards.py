@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ from dspipe.recipe import DspipeError
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 MANIFEST = "manifest.json"
 ROWS_IN_GROUP = 4096
@@ -180,8 +181,9 @@ class Output:
 class Journal:
     """Records of a stage's finished tasks, kept in `<run>/.progress/<stage>/` until the stage is done."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, run: Path | None = None) -> None:
         self.folder = folder
+        self.run = run or folder.parent.parent  # where the artifacts are
 
     @property
     def scratch(self) -> Path:
@@ -201,9 +203,7 @@ class Journal:
         """The record of a finished task; None too where a file that it describes is no longer there."""
         record = self.read(key, kind)
         if isinstance(record, Piece) and not all(
-            is_whole(self.folder.parent.parent / artifact, part)
-            for artifact, parts in record.parts.items()
-            for part in parts
+            is_whole(self.run / artifact, part) for artifact, parts in record.parts.items() for part in parts
         ):
             return None
         return record
@@ -215,7 +215,7 @@ class Journal:
         except FileNotFoundError:
             return None
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            mend = f"remove it with dspipe clean {self.folder.parent.parent}"
+            mend = f"remove it with dspipe clean {self.run}"
             raise DspipeError(f"{path}: not a record of this version ({error}); {mend}") from None
 
     def save(self, key: str, record: object) -> None:
@@ -289,34 +289,72 @@ def record_file(folder: Path, file: str, rows: int) -> Part:
     return Part(file, rows, path.stat().st_size, digest.hexdigest())
 
 
-def write_parquet(folder: Path, file: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Part:
-    """Write record batches as one part, in row groups bounded in rows and bytes: readers stay small."""
-    import pyarrow.parquet as pq
+class TableWriter:
+    """Writes record batches into one file, in row groups bounded in rows and bytes: readers stay small.
 
-    rows = 0
-    with (
-        replacing(folder / file) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-    ):
-        for table in regroup(schema, batches):
-            writer.write_table(table, row_group_size=table.num_rows)
-            rows += table.num_rows
-    return record_file(folder, file, rows)
+    Made by `writing_table`. The file begins with the first row; `part` is known when the block is left.
+    """
 
+    def __init__(self, path: Path, schema: pa.Schema, block: ExitStack) -> None:
+        self.part: Part | None = None
+        self.rows = 0
+        self._path, self._schema, self._block = path, schema, block
+        self._parquet: pq.ParquetWriter | None = None
+        self._held: list[pa.RecordBatch] = []
+        self._held_rows = self._held_bytes = 0
 
-def regroup(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Gather batches into tables of about `ROWS_IN_GROUP` rows or `BYTES_IN_GROUP`, whichever comes first."""
-    import pyarrow as pa
+    @property
+    def begun(self) -> bool:
+        return self._parquet is not None
 
-    held: list[pa.RecordBatch] = []
-    for batch in batches:
+    def begin(self) -> pq.ParquetWriter:
+        """Begin the file, if need be without a row."""
+        import pyarrow.parquet as pq
+
+        if self._parquet is None:
+            temporary = self._block.enter_context(replacing(self._path))
+            writer = pq.ParquetWriter(temporary, self._schema, compression="zstd")
+            self._parquet = self._block.enter_context(writer)
+        return self._parquet
+
+    def write(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows:
-            held.append(batch)
-        if sum(b.num_rows for b in held) >= ROWS_IN_GROUP or sum(b.nbytes for b in held) >= BYTES_IN_GROUP:
-            yield pa.Table.from_batches(held, schema)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held, schema)
+            self._held.append(batch)
+            self._held_rows += batch.num_rows
+            self._held_bytes += batch.nbytes
+        if self._held_rows >= ROWS_IN_GROUP or self._held_bytes >= BYTES_IN_GROUP:
+            self.end_group()
+
+    def end_group(self) -> None:
+        """Write what is held as one row group."""
+        import pyarrow as pa
+
+        if self._held:
+            table = pa.Table.from_batches(self._held, self._schema)
+            self.begin().write_table(table, row_group_size=table.num_rows)
+            self.rows += table.num_rows
+            self._held, self._held_rows, self._held_bytes = [], 0, 0
+
+
+@contextmanager
+def writing_table(folder: Path, file: str, schema: pa.Schema) -> Iterator[TableWriter]:
+    """Yield what writes one part; where not a row is written there is no file, and no part."""
+    with ExitStack() as block:
+        writer = TableWriter(folder / file, schema, block)
+        yield writer
+        writer.end_group()
+    if writer.begun:
+        writer.part = record_file(folder, file, writer.rows)
+
+
+def write_parquet(folder: Path, file: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Part:
+    """Write record batches as one part, which is there even without a row."""
+    with writing_table(folder, file, schema) as writer:
+        writer.begin()
+        for batch in batches:
+            writer.write(batch)
+    assert writer.part is not None
+    return writer.part
 
 
 def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -49,4 +49,4 @@ def test_a_stage_is_a_folder_with_a_stage_file_of_at_most_80_lines() -> None:
 
 def test_every_module_says_in_its_first_line_what_it_is() -> None:
     for path in (ROOT / "dspipe").rglob("*.py"):
-        assert path.read_text("utf-8").startswith('"""'), path
+        assert path.read_text("utf-8").startswith(('"""', 'r"""')), path

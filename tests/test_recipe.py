@@ -27,7 +27,10 @@ REFUSALS: list[tuple[str, str]] = [
     ("[mix]\ntokens = 5", "mix.tokenizer: tokens are counted with a tokenizer"),
     ("[[extract.sources]]\nname = 'a'", "extract.sources[0].path: must be given"),
     ("[[extract.sources]]\nname = 'a'\npath = 'b'\nformt = 'warc'", "did you mean format?"),
-    ("[[extract.sources]]\nname = 'a'\npath = 'b'\nformat = 'zip'", "warc, wet, jsonl, parquet, text"),
+    (
+        "[[extract.sources]]\nname = 'a'\npath = 'b'\nformat = 'zip'",
+        "warc, wet, wat, arc, jsonl, csv, parquet, arrow, text",
+    ),
     (
         "[[extract.sources]]\nname='a'\npath='b'\n[[extract.sources]]\nname='a'\npath='c'",
         "two sources are named a",

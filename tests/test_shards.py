@@ -13,6 +13,7 @@ from dspipe.schema import DOCUMENTS
 from dspipe.shards import (
     Counts,
     Journal,
+    Piece,
     concatenate,
     open_artifact,
     read_batches,
@@ -20,6 +21,7 @@ from dspipe.shards import (
     remove_leftovers,
     replacing,
     write_parquet,
+    writing_table,
 )
 from tests.support import document, make_artifact, make_output
 
@@ -94,6 +96,31 @@ def test_row_groups_stay_small_and_rows_keep_their_order(tmp_path: Path) -> None
     assert [row for group in groups for row in group["id"].to_pylist()] == [row["id"] for row in rows]
     joined = concatenate(tmp_path, "b.parquet", DOCUMENTS, [tmp_path / "a.parquet"] * 2)
     assert joined.rows == 800
+
+
+def test_a_table_without_rows_is_no_file_and_one_that_fails_neither(tmp_path: Path) -> None:
+    batch = pa.RecordBatch.from_pylist([document("a")], DOCUMENTS)
+    with writing_table(tmp_path, "a.parquet", DOCUMENTS) as writer:
+        writer.write(batch.slice(1))
+    assert writer.part is None
+    with pytest.raises(ValueError), writing_table(tmp_path, "a.parquet", DOCUMENTS) as writer:
+        writer.write(batch)
+        writer.end_group()
+        raise ValueError
+    assert writer.part is None and not list(tmp_path.iterdir())
+    with writing_table(tmp_path, "a.parquet", DOCUMENTS) as writer:
+        writer.write(batch)
+    assert writer.part == write_parquet(tmp_path, "a.parquet", DOCUMENTS, [batch])
+    assert write_parquet(tmp_path, "b.parquet", DOCUMENTS, []).rows == 0
+
+
+def test_a_journal_may_lie_deeper_than_the_run_whose_files_it_describes(tmp_path: Path) -> None:
+    part = write_parquet(tmp_path / "documents", "a.parquet", DOCUMENTS, [])
+    journal = Journal(tmp_path / "a" / "b" / "c" / "d", tmp_path)
+    journal.save("task", Piece({"documents": [part]}, Counts(0, 0)))
+    assert journal.load("task", Piece) is not None
+    (tmp_path / "documents" / "a.parquet").unlink()
+    assert journal.load("task", Piece) is None
 
 
 def test_a_journal_remembers_until_it_ends(tmp_path: Path) -> None:

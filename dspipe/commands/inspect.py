@@ -14,8 +14,12 @@ from dspipe.recipe import Recipe, RecipeError, flatten
 from dspipe.shards import Artifact, Manifest, Part, open_artifact, read_manifest
 
 
-def inspect(path: Path, rows: int, as_json: bool) -> None:
+def inspect(path: Path, rows: int, as_json: bool, reason: str | None = None) -> None:
     """Print schema, counts and rows of an artifact, or the settings of a recipe with its model's size."""
+    if reason is not None:
+        from dspipe.commands.reasons import show_reason
+
+        return show_reason(path, reason, rows, as_json)
     if path.suffix == ".toml" or path.is_file():
         content = describe_recipe(load_recipe(path))
     elif read_manifest(path) is not None:
@@ -64,6 +68,8 @@ def describe_artifact(artifact: Artifact, rows: int) -> dict[str, Any]:
 
 def name_table(part: Part, manifest: Manifest) -> str:
     """Parts in folders of their own, such as rows of different lengths, are tables of their own."""
+    if part.file.startswith("unused-"):
+        return "unused"
     if part.file in {other.file for other in manifest.beside}:
         return part.file
     folder = part.file.rpartition("/")[0]

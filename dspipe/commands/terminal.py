@@ -37,6 +37,15 @@ def plain(value: Any) -> str:
     )
 
 
+def show_lines(text: str) -> str:
+    """A text of several lines without anything but printable characters, spaces and line feeds."""
+    text = text.replace("\r\n", "\n").replace("\t", "    ")
+    return "".join(
+        c if c.isprintable() or c == "\n" else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for c in text
+    )
+
+
 def show_size(size: float) -> str:
     """Bytes in the unit that reads best: 2.3 MB."""
     if size < 1000:

@@ -1,34 +1,55 @@
-"""`dspipe trace`: a run and a document's id or URL → that document's way through the artifacts."""
+"""`dspipe trace`: a run and a document's id, URL or place → its way through the artifacts, and its page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dspipe.commands.lookup import Row, list_unused, open_stage, read_matching
+from dspipe.commands.page import find_original, place_of, print_original
 from dspipe.commands.terminal import print_json, print_tree
 from dspipe.recipe import DspipeError, RecipeError
-from dspipe.shards import Artifact, open_artifact, read_manifest
+from dspipe.shards import Artifact
 
-Row = dict[str, Any]
-SHOWN = ["id", "source", "source_id", "url", "date", "license", "language", "domain", "origin"]
+SHOWN = [
+    "id",
+    "source",
+    "source_id",
+    "url",
+    "title",
+    "date",
+    "license",
+    "language",
+    "domain",
+    "digest",
+    "origin",
+]
+UNUSED = ["reason", "source", "file", "offset", "url"]
+ID = re.compile("[0-9a-f]{32}")
+PLACE = re.compile(r"(.+):(\d{1,18})")
 
 
-def trace(run: Path, name: str, as_json: bool) -> None:
-    """Print one document's way; every answer is read from the artifacts, nothing is computed again."""
-    way = follow(run, name)
-    if as_json:
-        print_json(way)
-    else:
-        print_tree(way)
-
-
-def follow(run: Path, name: str) -> dict[str, Any]:
-    """Look the document up in one artifact after the other, as far as the run has come."""
+def trace(run: Path, name: str, as_json: bool, page: bool = False, recipe: Path | None = None) -> None:
+    """Print one document's way, read from the artifacts, and if asked the original, read from its source."""
     documents = open_stage(run, "documents")
     if documents is None:
         raise RecipeError(f"{run}: no documents there; give the folder of a run that has done `extract`")
-    found = find_document(documents, name)
+    found = find_record(documents, name)
+    way = follow(run, found) if "id" in found else {"extract": describe_drop(found)}
+    if not (page or recipe):
+        return print_json(way) if as_json else print_tree(way)
+    text = read_text(documents, found)
+    original = find_original(documents, found if text is None else found | {"text": text}, recipe)
+    if as_json:
+        return print_json(way | {"original": {**original.heads, "page": original.page, "text": text}})
+    print_tree(way)
+    print_original(original, text)
+
+
+def follow(run: Path, found: Row) -> dict[str, Any]:
+    """Look the document up in one artifact after the other, as far as the run has come."""
     way: dict[str, Any] = {"extract": found}
     steps: list[tuple[str, str, Callable[[Artifact, str], Any]]] = [
         ("filter", "filtered", find_filtering),
@@ -45,54 +66,105 @@ def follow(run: Path, name: str) -> dict[str, Any]:
     return way
 
 
-def open_stage(run: Path, artifact: str) -> Artifact | None:
-    return open_artifact(run / artifact) if read_manifest(run / artifact) else None
+def find_record(documents: Artifact, name: str) -> Row:
+    """The one document, or else the one dropped record, that a name is meant for.
+
+    Raises:
+        DspipeError: there is none, or several.
+    """
+    rows = find_documents(documents, name) or find_unused(documents, name)
+    if not rows:
+        raise DspipeError(
+            f"no document's id starts with {name}, and neither a document nor a dropped record has it as its "
+            "URL, source_id or place (FILE:OFFSET)"
+        )
+    if len(rows) > 1:
+        listed = ", ".join(name_row(row) for row in rows[:8]) + (", …" if len(rows) > 8 else "")
+        raise DspipeError(f"{name} names {len(rows)} records; give more of the id, or one place: {listed}")
+    return rows[0]
 
 
-def find_document(documents: Artifact, name: str) -> Row:
-    """The one document whose id starts with `name`, or whose URL or own id is it."""
+def name_row(row: Row) -> str:
+    return f"{row['id'][:12]}… ({row['source']})" if "id" in row else str(place_of(row))
+
+
+def find_documents(documents: Artifact, name: str) -> list[Row]:
+    """The documents whose id starts with a name, or whose URL, own id or place it is."""
     import pyarrow.compute as pc
 
-    matches = (
-        pc.starts_with(pc.field("id"), name) | (pc.field("url") == name) | (pc.field("source_id") == name)
-    )
-    rows = read_matching(documents, None, matches, SHOWN)
-    if not rows:
-        raise DspipeError(f"no document's id starts with {name}, none has it as URL or source_id")
-    if len(rows) > 1:
-        listed = ", ".join(f"{row['id'][:12]}… ({row['source']})" for row in rows[:8])
-        raise DspipeError(f"{name} names {len(rows)} documents; give more of the id: {listed}")
-    return rows[0]
+    field = pc.field
+    if ID.fullmatch(name) and (rows := read_matching(documents.files, field("id") == name, SHOWN)):
+        return rows
+    named = pc.starts_with(field("id"), name) | (field("url") == name) | (field("source_id") == name)
+    rows = read_matching(documents.files, named, SHOWN)
+    if not rows and (place := PLACE.fullmatch(name)):
+        offset = field("origin", "offset") == int(place[2])
+        rows = read_matching(documents.files, offset & is_file(field("origin", "file"), place[1]), SHOWN)
+    return rows
+
+
+def find_unused(documents: Artifact, name: str) -> list[Row]:
+    """The dropped records, as far as they are listed, whose place or URL a name is."""
+    import pyarrow.compute as pc
+
+    files, field = list_unused(documents), pc.field
+    rows: list[Row] = []
+    if place := PLACE.fullmatch(name):
+        rows = read_matching(
+            files, (field("offset") == int(place[2])) & is_file(field("file"), place[1]), UNUSED
+        )
+    return rows or read_matching(files, field("url") == name, UNUSED)
+
+
+def is_file(field: Any, name: str) -> Any:
+    """The condition that a file is the one named, with or without its source before it."""
+    import pyarrow.compute as pc
+
+    source, _, file = name.partition("/")
+    return (field == name) | ((pc.field("source") == source) & (field == file))
+
+
+def describe_drop(row: Row) -> Row:
+    return {"dropped": row["reason"], **{name: row[name] for name in UNUSED[1:]}}
+
+
+def read_text(documents: Artifact, found: Row) -> str | None:
+    import pyarrow.compute as pc
+
+    if "id" not in found:
+        return None
+    return str(read_matching(documents.files, pc.field("id") == found["id"], ["text"])[0]["text"])
 
 
 def find_filtering(filtered: Artifact, document: str) -> Row:
     import pyarrow.compute as pc
 
-    rejected = read_matching(filtered, "rejected.parquet", pc.field("id") == document, ["reasons"])
+    rejected = read_matching([filtered.folder / "rejected.parquet"], pc.field("id") == document, ["reasons"])
     decision: Row = {"dropped": rejected[0]["reasons"]} if rejected else {"kept": True}
     signals = open_stage(filtered.folder.parent, "signals")
-    measured = read_matching(signals, None, pc.field("id") == document, None) if signals else []
+    measured = read_matching(signals.files, pc.field("id") == document) if signals else []
     return {**decision, **(measured[0] if measured else {})}
 
 
 def find_copies(distinct: Artifact, document: str) -> Row | str:
     import pyarrow.compute as pc
 
-    removed = read_matching(distinct, "removed.parquet", pc.field("removed") == document, None)
+    copies = [distinct.folder / "removed.parquet"]
+    removed = read_matching(copies, pc.field("removed") == document)
     if removed:
         return {"removed as a copy of": removed[0]["kept"], **{k: removed[0][k] for k in ("kind", "jaccard")}}
-    if not read_matching(distinct, None, pc.field("id") == document, ["id"]):
+    if not read_matching(distinct.files, pc.field("id") == document, ["id"]):
         return "not there: dropped before"
     return {
         "kept": True,
-        "copies removed": read_matching(distinct, "removed.parquet", pc.field("kept") == document, None),
+        "copies removed": read_matching(copies, pc.field("kept") == document),
     }
 
 
 def find_draws(mixture: Artifact, document: str) -> Row | str:
     import pyarrow.compute as pc
 
-    draws = sorted(row["draw"] for row in read_matching(mixture, None, pc.field("id") == document, ["draw"]))
+    draws = sorted(row["draw"] for row in read_matching(mixture.files, pc.field("id") == document, ["draw"]))
     return {"draws": draws} if draws else "not drawn"
 
 
@@ -102,26 +174,25 @@ def find_rows(sequences: Artifact, document: str) -> list[Row]:
 
     places: list[Row] = []
     for file in sequences.files:
+        part, first = str(file.relative_to(sequences.folder)), 0
         with pa.memory_map(str(file)) as mapped:
             reader = pa.ipc.open_file(mapped)
-            table = reader.read_all().select(["documents", "lengths"])
-        for number, row in enumerate(table.to_pylist()):
-            start = 0
-            for name, length in zip(row["documents"], row["lengths"], strict=True):
-                if name == document:
-                    part = str(file.relative_to(sequences.folder))
-                    places.append({"part": part, "row": number, "first token": start, "tokens": length})
-                start += length
+            for number in range(reader.num_record_batches):
+                batch = reader.get_batch(number)
+                for place in find_chunks(batch["documents"], batch["lengths"], document):
+                    places.append({"part": part, **place, "row": first + place["row"]})
+                first += len(batch)
     return places
 
 
-def read_matching(
-    artifact: Artifact, beside: str | None, condition: Any, columns: list[str] | None
-) -> list[Row]:
-    """The rows of an artifact's parts, or of a file beside them, that fulfil an Arrow expression."""
-    import pyarrow.dataset as dataset
+def find_chunks(documents: Any, lengths: Any, document: str) -> Iterator[Row]:
+    """Where the chunks of one document lie in some rows, of which few become Python objects."""
+    import pyarrow.compute as pc
 
-    files = artifact.files if beside is None else [artifact.folder / beside]
-    table = dataset.dataset([str(file) for file in files], format="parquet")
-    rows: list[Row] = table.to_table(columns=columns, filter=condition).to_pylist()
-    return rows
+    hits = pc.equal(pc.list_flatten(documents), document)
+    for row in pc.unique(pc.filter(pc.list_parent_indices(documents), hits)).to_pylist():
+        start = 0
+        for name, length in zip(documents[row].as_py(), lengths[row].as_py(), strict=True):
+            if name == document:
+                yield {"row": row, "first token": start, "tokens": length}
+            start += length

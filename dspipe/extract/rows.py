@@ -11,25 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from dspipe.extract.files import SourceFile
 from dspipe.extract.identity import identify
-from dspipe.schema import DOCUMENTS
+from dspipe.extract.reasons import REASONS
+from dspipe.extract.sources.file import SourceFile
+from dspipe.schema import DOCUMENTS, UNUSED
 from dspipe.shards import Counts
-
-REASONS = (
-    "not-a-page",  # a record of another kind: request, metadata, warcinfo, revisit, …
-    "status",  # an answer other than 200
-    "not-html",
-    "bad-encoding",  # bytes that are not UTF-8 where nothing else may stand
-    "malformed",  # cannot be parsed; at a break in a file, one for all that follows it
-    "truncated",  # the bytes end before the record does
-    "too-large",
-    "too-deep",  # HTML nested so that parsing or extraction would take minutes or gigabytes
-    "empty",
-)
 
 ROWS_IN_BATCH = 1024
 BYTES_IN_BATCH = 8 << 20
+MOST_LISTED = 100_000  # records of one reason in one part: what is dropped beyond is counted only
 LONGEST_LABEL = 4096  # characters of a URL, a date, a licence: what is longer is an attack, and left out
 
 # The C0 controls but tab and line feed, DEL, the C1 controls, which steer terminals as ESC does, and the
@@ -56,6 +46,11 @@ def clean_label(value: object) -> str | None:
     return UNWANTED_IN_LABEL.sub("", label).strip() or None if len(label) <= LONGEST_LABEL else None
 
 
+def clean_title(value: object) -> str | None:
+    """A title on one line: what its source has on several is joined by spaces."""
+    return clean_label(" ".join(value.split())) if isinstance(value, str) else clean_label(value)
+
+
 def clean_language(value: object) -> str | None:
     """A language code of two or three letters, in lower case; `filter` finds out the rest."""
     label = clean_label(value)
@@ -63,10 +58,14 @@ def clean_language(value: object) -> str | None:
 
 
 class Rows:
-    """The documents of a task until they are written: fill it with `add` and `drop`, empty it with `take`."""
+    """The documents of a span until they are written, and the records that gave none.
 
-    def __init__(self, max_characters: int) -> None:
+    A reader fills it with `add` and `drop`; whoever drives the reader empties it with `take`.
+    """
+
+    def __init__(self, max_characters: int, skipped: frozenset[int] = frozenset()) -> None:
         self.max_characters = max_characters
+        self.skipped = skipped  # offsets of records that killed a worker: to be dropped as "crashed", unread
         self._dropped = dict.fromkeys(REASONS, 0)
         self._out = 0
         self._begin()
@@ -75,6 +74,7 @@ class Rows:
         self._columns: dict[str, list[Any]] = {name: [] for name in DOCUMENTS.names if name != "origin"}
         self._files: list[str] = []
         self._offsets: list[int] = []
+        self._unused: dict[str, list[Any]] = {name: [] for name in UNUSED.names}
         self._bytes = 0
 
     def add(
@@ -85,14 +85,16 @@ class Rows:
         *,
         source_id: object = None,
         url: object = None,
+        title: object = None,
         date: object = None,
         license: object = None,
         language: object = None,
+        digest: object = None,
     ) -> None:
         """Take one document, or count it as dropped when its text is empty or too long."""
         text = clean_text(text)
         if not text or len(text) > self.max_characters:
-            return self.drop("too-large" if text else "empty")
+            return self.drop("too-large" if text else "empty", file, offset, url)
         encoded = text.encode()
         row = {
             "id": identify(file.source, file.path, offset),
@@ -100,10 +102,12 @@ class Rows:
             "source": file.source,
             "source_id": clean_label(source_id),
             "url": clean_label(url),
+            "title": clean_title(title),
             "date": clean_label(date),
             "license": clean_label(license),
             "language": clean_language(language),
             "domain": file.domain,
+            "digest": clean_label(digest),
         }
         for name, value in row.items():
             self._columns[name].append(value)
@@ -112,24 +116,44 @@ class Rows:
         self._bytes += len(encoded)
         self._out += 1
 
-    def drop(self, reason: str) -> None:
-        """Count one record that gives no document."""
+    def drop(self, reason: str, file: SourceFile, offset: int, url: object = None) -> None:
+        """Count one record that gives no document, and list it, as far as a list makes sense."""
         self._dropped[reason] += 1
+        if self._dropped[reason] <= MOST_LISTED:
+            row = {
+                "reason": reason,
+                "source": file.source,
+                "file": file.path,
+                "offset": offset,
+                "url": clean_label(url),
+            }
+            for name, value in row.items():
+                self._unused[name].append(value)
 
     @property
     def full(self) -> bool:
         """Whether it is time to `take` a batch."""
-        return len(self._offsets) >= ROWS_IN_BATCH or self._bytes >= BYTES_IN_BATCH
+        rows = len(self._offsets) + len(self._unused["offset"])
+        return rows >= ROWS_IN_BATCH or self._bytes >= BYTES_IN_BATCH
 
-    def take(self) -> pa.RecordBatch:
-        """The rows gathered since the last call, as one batch of `schema.DOCUMENTS`."""
-        arrays = [pa.array(values, DOCUMENTS.field(name).type) for name, values in self._columns.items()]
-        files, offsets = pa.array(self._files, pa.string()), pa.array(self._offsets, pa.int64())
-        arrays.append(pa.StructArray.from_arrays([files, offsets], ["file", "offset"]))
+    def take(self) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+        """What was gathered since the last call: batches of `schema.DOCUMENTS` and of `schema.UNUSED`."""
+        self._columns["origin"] = make_origins(self._files, self._offsets)
+        documents = make_batch(self._columns, DOCUMENTS)
+        unused = make_batch(self._unused, UNUSED)
         self._begin()
-        return pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS)
+        return documents, unused
 
     @property
     def counts(self) -> Counts:
         dropped = {reason: number for reason, number in self._dropped.items() if number}
         return Counts(self._out + sum(dropped.values()), self._out, dropped=dropped)
+
+
+def make_origins(files: list[str], offsets: list[int]) -> pa.StructArray:
+    arrays = [pa.array(files, pa.string()), pa.array(offsets, pa.int64())]
+    return pa.StructArray.from_arrays(arrays, ["file", "offset"])
+
+
+def make_batch(columns: dict[str, Any], schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)

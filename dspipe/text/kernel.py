@@ -11,10 +11,12 @@ processor.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -28,12 +30,26 @@ from numba.extending import intrinsic
 PACKAGE = Path(__file__).parent.parent
 
 
-def kernel(function: Callable[..., Any]) -> Any:
+def kernel(function: Callable[..., Any], inline: bool = False) -> Any:
     """Compile `function` on its first call, or take it from the cache folder."""
     compiler: Any = numba
     compiler.config.CACHE_DIR = str(kernel_folder())
     # error_model: a division by zero gives infinity, without a test and an exception at each division
-    return compiler.njit(nogil=True, cache=True, _nrt=False, error_model="numpy")(function)
+    options = dict(nogil=True, cache=True, _nrt=False, error_model="numpy", forceinline=inline)
+    return compiler.njit(**options)(function)
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """A kernel whose code stands wherever it is called: each array that is passed costs seven words."""
+    return kernel(function, inline=True)
+
+
+@contextmanager
+def compiling_once() -> Iterator[None]:
+    """Around first calls of kernels: one process compiles, the others wait and read what it kept."""
+    with open(kernel_folder() / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @cache

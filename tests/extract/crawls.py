@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from dspipe.extract.readers import READERS
 from dspipe.extract.rows import Rows
-from dspipe.extract.sources import find_files
-from dspipe.extract.stage import READERS
+from dspipe.extract.sources.file import SourceFile
+from dspipe.extract.sources.find import find_files
+from dspipe.extract.spans import Span, correct
 from dspipe.recipe import Extract, Source
 from dspipe.shards import Counts, Header, Journal, Manifest, Output
 from dspipe.workers import Pool, Workers
@@ -49,17 +48,56 @@ def make_pages(count: int, first: int = 0) -> list[bytes]:
     ]
 
 
+def open_file(path: Path | str, **source: Any) -> SourceFile:
+    (file,) = find_files(Source(name="test", path=str(path), **source))
+    return file
+
+
+def read_span(
+    file: SourceFile, span: Span, settings: Extract, skipped: frozenset[int] = frozenset()
+) -> tuple[list[int], list[dict[str, Any]], list[dict[str, Any]], Counts]:
+    """The boundaries, documents, dropped records and counts of one span."""
+    rows = Rows(settings.max_characters, skipped)
+    boundaries, documents, unused = [], [], []
+    for boundary in READERS[file.format](file, span, rows, settings):
+        boundaries.append(boundary)
+        if rows.full:
+            batch, rest = rows.take()
+            documents += batch.to_pylist()
+            unused += rest.to_pylist()
+    batch, rest = rows.take()
+    return boundaries, documents + batch.to_pylist(), unused + rest.to_pylist(), rows.counts
+
+
+def read_spans(
+    file: SourceFile, cuts: list[int], settings: Extract
+) -> tuple[list[int], list[dict[str, Any]], list[dict[str, Any]]]:
+    """The same for the whole file, read in spans: each must begin where the one before it ended."""
+    reached, boundaries, documents, unused = None, [], [], []
+    for begin, end in zip([0, *cuts], [*cuts, None], strict=True):
+        found = read_span(file, Span(begin, end), settings)
+        start = found[0][0] if found[0] else None
+        correction = correct(file, Span(begin, end), start, reached) if reached is not None else None
+        if correction is not None:
+            found = ([], [], [], Counts(0, 0)) if correction.empty else read_span(file, correction, settings)
+        boundaries += found[0]
+        documents += found[1]
+        unused += found[2]
+        reached = found[0][-1] if found[0] else reached
+    return sorted(set(boundaries)), documents, unused
+
+
 def read_file(
     path: Path | str, max_characters: int = 10_000_000, **source: Any
 ) -> tuple[list[dict[str, Any]], Counts]:
     """All documents of one file, and its counts."""
-    (file,) = find_files(Source(name="test", path=str(path), **source))
-    rows = Rows(max_characters)
-    batches: Iterable[pa.RecordBatch] = READERS[file.format](file, rows)
-    documents = [row for batch in batches for row in batch.to_pylist()]
-    assert len(documents) == rows.counts.out
-    assert rows.counts.reconcile()
-    return documents, rows.counts
+    settings = Extract(max_characters=max_characters)
+    boundaries, documents, unused, counts = read_span(open_file(path, **source), Span(), settings)
+    assert len(documents) == counts.out
+    assert len(unused) == counts.in_ - counts.out
+    assert counts.reconcile()
+    assert boundaries == sorted(set(boundaries))
+    return documents, counts
 
 
 def read_warc(tmp_path: Path, *records: bytes, name: str = "x.warc") -> tuple[list[dict[str, Any]], Counts]:

@@ -1,23 +1,22 @@
 """Which files a source has, under which names, and what is said when there are none."""
 
 import errno
-import http.server
 import io
 import os
 import subprocess
 import sys
-import threading
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.registry import _registry
 
-from dspipe.extract import files
+from dspipe.extract.readers import READERS
 from dspipe.extract.rows import Rows
-from dspipe.extract.sources import describe_sources, find_files
-from dspipe.extract.stage import READERS
+from dspipe.extract.sources import file as source_file
+from dspipe.extract.sources.find import describe_sources, find_files
+from dspipe.extract.spans import Span
 from dspipe.recipe import DspipeError, Extract, RecipeError, Source
 from tests.extract.crawls import make_pages, read_file
 
@@ -71,7 +70,9 @@ def test_a_name_that_is_not_unicode_can_be_written_down(tmp_path):
         ("x.warc", "warc"), ("x.warc.gz", "warc"), ("x.warc.zst", "warc"), ("x.wet", "wet"), ("x.wet.gz",
         "wet"), ("x.warc.wet.gz", "wet"), ("x.WARC.GZ", "warc"), ("x.jsonl", "jsonl"), ("x.json.gz", "jsonl"),
         ("x.jsonl.zst", "jsonl"), ("x.ndjson.bz2", "jsonl"), ("x.parquet", "parquet"), ("x.txt", "text"),
-        ("x.md", "text"),
+        ("x.md", "text"), ("x.warc.wat.gz", "wat"), ("x.wat", "wat"), ("x.arc.gz", "arc"), ("x.csv", "csv"),
+        ("x.tsv.zst", "csv"), ("x.arrow", "arrow"), ("x.feather", "arrow"), ("x.ipc", "arrow"),
+        ("x.jsonl.zstd", "jsonl"),
     ],
 )  # fmt: skip
 def test_the_format_follows_from_the_name(tmp_path, name, format):
@@ -86,7 +87,7 @@ def test_every_refusal_names_the_source_and_the_mend(folder):
         ("none*.txt", "no file matches .*none.*check the path"),
         ("none.txt", "no file matches"),
         ("sub", "is a folder; name its files"),
-        ("x.dat", 'add format = "warc"'),
+        ("x.dat", 'add format = "warc", wet, wat, arc, jsonl, csv, parquet, arrow or text'),
         ("dangling.txt", "cannot be read: No such file.*mend or remove it"),
     ):
         with pytest.raises(RecipeError, match=rf"^extract\.sources\.web: .*{words}"):
@@ -142,7 +143,7 @@ def test_a_file_that_vanishes_or_turns_into_a_folder_costs_one_sentence(tmp_path
         (file,) = find(path)
         change(path)
         with pytest.raises(DspipeError, match=rf"{name} cannot be read: {words}.*; mend or remove it"):
-            list(READERS[file.format](file, Rows(1000)))
+            list(READERS[file.format](file, Span(), Rows(1000), Extract()))
         if path.exists():
             path.rmdir()
 
@@ -166,10 +167,10 @@ def test_a_disk_that_fails_while_reading_costs_one_sentence(tmp_path, monkeypatc
     (file,) = find(tmp_path / name)
     data = (tmp_path / name).read_bytes()
     opened = []
-    monkeypatch.setattr(files, "open_address", lambda _: opened.append(Failing(data)) or opened[-1])
+    monkeypatch.setattr(source_file, "open_address", lambda _: opened.append(Failing(data)) or opened[-1])
     failed = False
     try:
-        list(READERS[file.format](file, Rows(1 << 30)))
+        list(READERS[file.format](file, Span(), Rows(1 << 30), Extract()))
     except DspipeError as error:
         assert "cannot be read: Input/output error; mend" in str(error)
         failed = True
@@ -209,6 +210,7 @@ def test_permission_is_asked_of_the_system(folder, monkeypatch):
 
 def test_an_address_without_its_driver_names_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(_registry, "s3", raising=False)  # another test may have used it
     with pytest.raises(
         RecipeError, match=r"^extract\.sources\.web: s3:// needs the package s3fs; pip install s3fs"
     ):
@@ -238,44 +240,6 @@ def test_the_description_follows_the_bytes_and_not_the_place(tmp_path):
 
 
 def test_finding_files_imports_no_array_library():
-    heavy = ("pyarrow", "fsspec", "numpy")
-    code = f"import sys, dspipe.extract.sources; print([m for m in {heavy} if m in sys.modules])"
+    heavy = ("pyarrow", "fsspec", "numpy", "aiohttp")
+    code = f"import sys, dspipe.extract.sources.find; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
-
-
-@pytest.fixture
-def server(tmp_path):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_): ...
-
-    (tmp_path / "served").mkdir()
-    handler = partial(Quiet, directory=str(tmp_path / "served"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield tmp_path / "served", f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-
-
-def test_a_web_address_gives_the_same_rows_as_a_file(server):
-    pytest.importorskip("aiohttp")
-    folder, address = server
-    (folder / "x.warc.gz").write_bytes(b"".join(make_pages(50)))
-    local = read_file(folder / "x.warc.gz")
-    assert read_file(f"{address}/x.warc.gz") == local
-    assert read_file(f"{address}/x.warc.gz?token=secret") == local
-    assert names(f"{address}/*.warc.gz") == ["x.warc.gz"]
-    described = describe(f"{address}/x.warc.gz")
-    assert (described[0]["file"], described[0]["bytes"]) == (
-        "x.warc.gz",
-        (folder / "x.warc.gz").stat().st_size,
-    )
-
-
-def test_a_web_address_that_is_not_there_is_refused(server):
-    pytest.importorskip("aiohttp")
-    with pytest.raises(RecipeError, match=r"web: no file matches http://.*/none\.txt"):
-        find(f"{server[1]}/none.txt")
-    with pytest.raises(
-        RecipeError, match=r"web: no file matches http://127\.0\.0\.1:9/x\.txt \(.*\); check the address"
-    ):
-        find("http://127.0.0.1:9/x.txt")

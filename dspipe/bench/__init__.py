@@ -1,0 +1,27 @@
+"""Measurements of dspipe beside what else does the same work, in the same run.
+
+A bench is a module here with `run(options, say)`, which says lines for people as it goes and returns its
+figures for programs, and a line in `BENCHES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+BENCHES = {  # a module of this package: what it measures
+    "extract": "WARC files to rows, beside a bare loop of fastwarc and resiliparse; quality with --gold",
+}
+
+Say = Callable[[str], None]  # prints one line
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a bench is asked for on the command line."""
+
+    data: str | None = None  # a glob; absent: the sample, scaled up
+    gold: Path | None = None
+    workers: int = 2
+    repeat: int = 5

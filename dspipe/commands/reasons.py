@@ -1,0 +1,141 @@
+"""`dspipe inspect --reason`: an artifact and a reason → what was dropped for it, and how that begins."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dspipe.commands.lookup import Row, find_matching, list_unused, open_stage, read_matching
+from dspipe.commands.page import find_original
+from dspipe.commands.terminal import WIDTH, plain, print_json, print_tree, show_lines
+from dspipe.recipe import DspipeError, RecipeError
+from dspipe.shards import Artifact
+
+if TYPE_CHECKING:
+    from dspipe.extract.original import Original
+
+PLACE = ["id", "source", "origin", "url"]
+LINES = 8  # of headers, and of a page
+MOST_CHARACTERS = 2000  # of a page, for a program
+
+
+def show_reason(folder: Path, reason: str, most: int, as_json: bool) -> None:
+    """Print the first records that an artifact lacks for a reason.
+
+    Raises:
+        RecipeError: no such artifact, or nothing was dropped for that reason.
+    """
+    artifact = open_stage(folder.parent, folder.name)
+    describe = {"documents": drop_unused, "filtered": drop_rejected, "distinct": drop_copies}
+    if artifact is None or artifact.manifest.artifact not in describe:
+        raise RecipeError(
+            f"{folder}: --reason goes with a finished artifact that lists what it lacks: documents, filtered "
+            "or distinct; give e.g. shards/smoke/documents"
+        )
+    counts = count_reasons(artifact)
+    if reason not in counts:
+        listed = ", ".join(f"{name} {number:,}" for name, number in counts.items()) or "none"
+        raise RecipeError(f"{folder}: nothing was dropped as {reason}; there are: {listed}")
+    rows = describe[artifact.manifest.artifact](artifact, reason, most)
+    if as_json:
+        return print_json({"reason": reason, "count": counts[reason], "records": rows})
+    click.echo(f"{plain(reason):<24} {counts[reason]:,}")
+    for number, row in enumerate(rows):
+        print_record(number, row)
+
+
+def count_reasons(artifact: Artifact) -> dict[str, int]:
+    """How many records there are of each reason; one that `filter` rejected counts for all of its reasons."""
+    if artifact.manifest.artifact != "filtered":
+        return artifact.manifest.counts.dropped
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    reasons = pq.read_table(artifact.folder / "rejected.parquet", columns=["reasons"])["reasons"]
+    counted = {
+        entry["values"]: entry["counts"] for entry in pc.value_counts(pc.list_flatten(reasons)).to_pylist()
+    }
+    return dict(sorted(counted.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def drop_unused(documents: Artifact, reason: str, most: int) -> list[Row]:
+    """Records that gave no document, with their originals, or the reason why these cannot be read again."""
+    import pyarrow.compute as pc
+
+    found = islice(find_matching(list_unused(documents), pc.field("reason") == reason), most)
+    rows = []
+    for row in list(found):
+        try:
+            original: Row = begin(find_original(documents, row))
+        except DspipeError as error:
+            original = {"not shown": str(error)}
+        rows.append({name: row[name] for name in row if name != "reason"} | {"original": original})
+    return rows
+
+
+def begin(original: Original) -> Row:
+    """The headers of a record and the beginning of its page."""
+    return {**original.heads, "page": original.page[:MOST_CHARACTERS]}
+
+
+def drop_rejected(filtered: Artifact, reason: str, most: int) -> list[Row]:
+    """Documents that `filter` rejected, for this reason among others."""
+    import pyarrow.dataset as dataset
+
+    rows: list[Row] = []
+    table = dataset.dataset(str(filtered.folder / "rejected.parquet"), format="parquet")
+    for batch in table.to_batches(columns=[*PLACE, "reasons", "text"], batch_size=1024):
+        if len(rows) >= most:
+            break
+        held = zip(batch["reasons"].to_pylist(), range(len(batch)), strict=True)
+        wanted = [number for reasons, number in held if reason in reasons][: most - len(rows)]
+        rows += batch.take(wanted).to_pylist()
+    for row in rows:
+        row["original"] = {"page": row.pop("text")[:MOST_CHARACTERS]}
+    return [place_row(row) | row for row in rows]
+
+
+def drop_copies(distinct: Artifact, reason: str, most: int) -> list[Row]:
+    """Copies of documents, with their places and those of the documents that stayed, if these are at hand."""
+    import pyarrow.compute as pc
+
+    kind = pc.field("kind") == reason.removesuffix("-copy")
+    removed = list(islice(find_matching([distinct.folder / "removed.parquet"], kind), most))
+    filtered = open_stage(distinct.folder.parent, "filtered")
+    names = [row[role] for row in removed for role in ("removed", "kept")]
+    known = read_matching(filtered.files, pc.field("id").isin(names), PLACE) if filtered and names else []
+    places = {row["id"]: place_row(row) for row in known}
+    return [
+        {
+            **row,
+            "removed": places.get(row["removed"], row["removed"]),
+            "kept": places.get(row["kept"], row["kept"]),
+        }
+        for row in removed
+    ]
+
+
+def place_row(row: Row) -> Row:
+    """A document's id and place, as they are shown; consumes its origin."""
+    return {"id": row["id"], "source": row["source"], **row.pop("origin"), "url": row["url"]}
+
+
+def print_record(number: int, row: Row) -> None:
+    """Print where a record stands, and the first lines of its headers and of its page."""
+    original: Row = row.pop("original", {})
+    print_tree({f"record {number}": row})
+    for name, part in original.items():
+        if name in ("warc", "arc") and "http" in original:
+            continue  # says what the lines above do
+        lines = [f"{key}: {value}" for key, value in part.items()] if isinstance(part, dict) else []
+        lines = lines or [line for line in show_lines(str(part)).split("\n") if line.strip()]
+        for line in lines[:LINES]:
+            click.echo(f"  {name:<10} | {shorten(line)}")
+
+
+def shorten(line: Any) -> str:
+    shown = show_lines(str(line)).replace("\n", " ")
+    return shown if len(shown) <= WIDTH else shown[:WIDTH] + "…"

@@ -1,0 +1,1 @@
+"""Archives: WARC and ARC files of crawls become records, and these become rows."""

@@ -1,0 +1,1 @@
+"""Formats of text: files of lines, of separated values, or of one document each, become rows."""

@@ -1,0 +1,1 @@
+"""Pages: the bytes of a web page become its title and text."""

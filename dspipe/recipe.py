@@ -80,10 +80,15 @@ class Extract(Table, frozen=True):
     ] = "main"
     comments: Annotated[bool, Meta(description="keep what readers of a page have written below it")] = False
     links: Annotated[bool, Meta(description="write the addresses of links behind their text")] = False
-    alt_text: Annotated[bool, Meta(description="write the descriptions of images")] = False
+    alt_text: Annotated[bool, Meta(description="write what describes an image (not with `careful`)")] = (
+        False
+    )
     same_url: Annotated[
         Literal["all", "newest", "longest"],
-        Meta(description="which to keep of documents of one source with the same URL"),
+        Meta(
+            description="which to keep of documents of one source with the same URL; dates are compared as "
+            "text, which is right for ISO 8601 in UTC, as crawls have it"
+        ),
     ] = "all"
     max_characters: Annotated[Count, Meta(description="a longer text is dropped as `too-large`")] = 10_000_000
     max_page_bytes: Annotated[Count, Meta(description="a longer page is dropped as `too-large`")] = 16 << 20

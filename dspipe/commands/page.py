@@ -17,6 +17,7 @@ import msgspec
 
 from dspipe.commands.terminal import print_tree, show_lines
 from dspipe.recipe import DspipeError, Extract
+from dspipe.road import STAGES
 from dspipe.shards import Artifact, Manifest
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Row = dict[str, Any]
 MOST_BESIDE = 200_000  # characters of a page in columns
 WINDOW = 100_000  # characters of a page in which the next line of its text is looked for
 MOST_LINES = 2000  # of a text that are looked for
-BETWEEN = r"(?:[^\w<&]|<[^<>]{0,300}>|&#?\w{1,8};)*+"  # two words of a text, in its page
+BETWEEN = r"(?:[^\w<&]++|<[^<>]{0,300}>|&#?\w{1,8};){0,30}+"  # two words, in a page
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def find_original(documents: Artifact, row: Row, recipe: Path | None = None) -> 
         DspipeError: the file is gone, cannot be read, or holds something else there.
     """
     from dspipe.extract.original import read_original
-    from dspipe.extract.sources.file import hide_query
+    from dspipe.extract.sources.file import hide_secrets
     from dspipe.extract.sources.locate import locate_file
 
     settings, place = load_settings(documents.manifest, recipe), place_of(row)
@@ -72,24 +73,27 @@ def find_original(documents: Artifact, row: Row, recipe: Path | None = None) -> 
     original = read_original(file, place.offset, settings, deadly=row.get("reason") == "crashed")
     if original is None or not is_same(original.row, row, documents.manifest, file):
         raise DspipeError(
-            f"{place} is not what {documents.folder} was made of any more: {hide_query(file.address)} has "
+            f"{place} is not what {documents.folder} was made of any more: {hide_secrets(file.address)} has "
             "changed; put the old file back, or run extract again with --rebuild extract"
         )
     return original
 
 
 def load_settings(manifest: Manifest, recipe: Path | None) -> Extract:
-    """The settings of a manifest of documents, with the sources' paths as noted, or as a recipe has them."""
+    """The settings of a manifest of documents, with where they lie as noted, or as a recipe has it."""
     from dspipe.reading import load_recipe
 
     paths = manifest.facts.get("sources", {})
+    places = {name: manifest.facts[name] for name in ("common_crawl",) if name in manifest.facts}
     if recipe is not None:
-        paths = {source.name: source.path for source in load_recipe(recipe).extract.sources}
+        extract = load_recipe(recipe).extract
+        paths = {source.name: source.path for source in extract.sources}
+        places = {name: getattr(extract, name) for name in STAGES["extract"].neutral}
     sources = [
         {**source, "path": paths.get(source["name"], "")} for source in manifest.settings.get("sources", [])
     ]
     try:
-        return msgspec.convert({**manifest.settings, "sources": sources}, Extract)
+        return msgspec.convert({**manifest.settings, **places, "sources": sources}, Extract)
     except msgspec.ValidationError as error:
         raise DspipeError(
             f"these documents were made by another version of dspipe ({error}); run extract again"

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from dspipe.extract import readers
 from dspipe.extract.rows import Rows
-from dspipe.extract.sources.file import SourceFile, print_safely
+from dspipe.extract.sources.file import SourceFile, hide_secrets, print_safely
 from dspipe.extract.spans import Span
 from dspipe.recipe import DspipeError, Extract
 from dspipe.schema import DOCUMENTS, UNUSED
@@ -96,6 +96,7 @@ def read_places(task: Task, rows: Rows, reached: Place) -> Generator[Place, None
         first, span = reached[0], Span(reached[1], task.span.end, exact=True)
     for number, file in enumerate(task.files[first:], first):
         rows.skipped = frozenset(offset for other, offset in task.skipped if other == number)
+        mark(number, span.begin)  # opening the file may kill the process, too
         for offset in readers.READERS[file.format](file, span, rows, task.settings):
             yield number, offset
         span = Span()
@@ -148,8 +149,9 @@ def skip_record(task: Task, place: Place) -> Task:
         where = "between two records" if place == NOWHERE else f"twice at the record at {place[1]}"
         raise DspipeError(
             print_safely(
-                f"extract.sources.{file.source}: {file.address}: a worker process crashed {where}; "
-                "leave the file out and report it, or run the same command again: finished parts are kept"
+                f"extract.sources.{file.source}: {hide_secrets(file.address)}: a worker process crashed "
+                f"{where}; leave the file out and report it, or run the same command again: finished parts "
+                "are kept"
             )
         )
     return replace(task, skipped=task.skipped | {place})

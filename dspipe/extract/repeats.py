@@ -43,6 +43,7 @@ Numbers = npt.NDArray[np.int64]
 FIELDS = [("key", "u8"), ("key2", "u8"), ("id", "u8"), ("id2", "u8"), ("date", "S40"), ("length", "i8")]
 ENTRY = np.dtype([*FIELDS, ("row", "i8"), ("piece", "i8")])
 ORDERS = {"newest": ("date", "length"), "longest": ("length", "date")}
+ENTRIES_IN_RUN = 1 << 20  # sorted at a time
 ENTRIES_IN_RANGE = 1 << 21  # compared at a time, about
 
 
@@ -51,11 +52,15 @@ class Hashing:
     piece: Piece
     number: int
     folder: Path
-    out: Path
+    scratch: Path
+
+    def run(self, number: int) -> Path:
+        """The file of a run of entries."""
+        return self.scratch / f"urls-{self.number:05d}-{number:03d}.npy"
 
 
 class Hashed(Struct, frozen=True):
-    entries: int
+    entries: list[int]  # in each run
 
 
 @dataclass(frozen=True)
@@ -70,12 +75,13 @@ def drop_repeats(
     preference: Preference, pieces: list[Piece], folder: Path, target: Path, workers: Workers
 ) -> list[Piece]:
     """Bring the parts of all pieces from one folder to another, without repeats."""
-    hashing = [
-        Hashing(piece, number, folder, workers.scratch / f"urls-{number:05d}.npy")
-        for number, piece in enumerate(pieces)
-    ]
+    hashing = [Hashing(piece, number, folder, workers.scratch) for number, piece in enumerate(pieces)]
     hashed = workers.map(hash_urls, hashing)
-    entries = {task.out: found.entries for task, found in zip(hashing, hashed, strict=True)}
+    entries = {
+        task.run(number): size
+        for task, found in zip(hashing, hashed, strict=True)
+        for number, size in enumerate(found.entries)
+    }
     losers = find_losers(preference, entries)
     borders = np.searchsorted(losers[0], np.arange(len(pieces) + 1))
     keeping = [
@@ -86,15 +92,24 @@ def drop_repeats(
 
 
 def hash_urls(task: Hashing) -> Hashed:
-    """Write the entries of a piece's documents with a URL, sorted by key."""
+    """Write the entries of a piece's documents with a URL, in runs that are sorted by key."""
+    runs: list[int] = []
     gathered, first = [np.empty(0, ENTRY)], 0
     for part in documents_of(task.piece):
         for batch in read_batches(task.folder / part.file, ["id", "source", "url", "date", "text"]):
             gathered.append(describe_batch(batch, first, task.number))
             first += len(batch)
+            if sum(map(len, gathered)) >= ENTRIES_IN_RUN:
+                runs.append(write_run(task, len(runs), gathered))
+                gathered = [np.empty(0, ENTRY)]
+    return Hashed([*runs, write_run(task, len(runs), gathered)])
+
+
+def write_run(task: Hashing, number: int, gathered: list[Entries]) -> int:
+    """Write entries as one sorted file; return how many they are."""
     entries = np.concatenate(gathered)
-    write_array(task.out, entries[np.argsort(entries["key"], kind="stable")])
-    return Hashed(len(entries))
+    write_array(task.run(number), entries[np.argsort(entries["key"], kind="stable")])
+    return len(entries)
 
 
 def describe_batch(batch: pa.RecordBatch, first: int, piece: int) -> Entries:

@@ -37,7 +37,7 @@ def run(settings: Extract, documents: Output, workers: Workers) -> None:
     rows: dict[str, int] = {}
     for task, piece in zip(tasks, pieces, strict=True):
         rows[task.files[0].source] = rows.get(task.files[0].source, 0) + piece.counts.out
-    close(documents, pieces, counts, {"rows": rows, "sources": note_addresses(settings)})
+    close(documents, pieces, counts, {"rows": rows, **note_addresses(settings)})
 
 
 def extract_spans(tasks: list[Task], workers: Workers) -> list[Piece]:

@@ -8,6 +8,7 @@ import pty
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 from dspipe.commands.page import pair
 from dspipe.recipe import DspipeError
 from tests.commands.runs import call, read_documents, read_unused, run_stages, write_recipe, write_sources
-from tests.extract.crawls import PARAGRAPH
+from tests.extract.crawls import PARAGRAPH, make_pages
+from tests.extract.servers import write_archive
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -189,8 +191,36 @@ def test_secrets_in_addresses_stay_out_of_the_manifest() -> None:
         "c": "cc://CC-MAIN-2024-10?kind=wet&files=0",
         "d": "data/what?.txt",
     }
-    noted = note_addresses(Extract(sources=[Source(name=name, path=path) for name, path in paths.items()]))
-    assert noted == paths | {"a": "https://…@host.example/x.warc.gz?…"}
+    sources = [Source(name=name, path=path) for name, path in paths.items()]
+    noted = note_addresses(Extract(sources=sources, common_crawl="https://me:w/o@rd@mirror.example/"))
+    assert noted["sources"] == paths | {"a": "https://…@host.example/x.warc.gz?…"}
+    assert noted["common_crawl"] == "https://…@mirror.example/"
+
+
+def test_a_run_from_a_mirror_is_traced_against_that_mirror(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = write_archive(tmp_path / "mirror", {"0.warc.gz": b"".join(make_pages(3))})
+    recipe = tmp_path / "small.toml"
+    recipe.write_text(
+        f'name = "small"\n[extract]\ncommon_crawl = "{tmp_path}/mirror"\n'
+        f'[[extract.sources]]\nname = "cc"\npath = "{address}"\n'
+    )
+    run_stages(tmp_path, recipe, "extract")
+    run = tmp_path / "shards" / "small"
+    name = find(run, "cc", 1)["id"]
+    assert "Page 1." in trace(capsys, run, name, "--page")["original"]["page"]
+    (tmp_path / "mirror").rename(tmp_path / "moved")
+    with pytest.raises(DspipeError, match="cannot be read again"):
+        call("trace", run, name, "--page")
+    recipe.write_text(recipe.read_text().replace("/mirror", "/moved"))
+    assert "Page 1." in trace(capsys, run, name, "--page", "--recipe", recipe)["original"]["page"]
+
+
+def test_a_page_of_nothing_but_tags_is_searched_in_time() -> None:
+    began = time.monotonic()
+    assert len(list(pair("<a>" * 60_000, "a b\n" * 5))) == 1
+    assert time.monotonic() - began < 5
 
 
 def test_a_document_without_its_sources_path_asks_for_the_recipe(moving: Path, tmp_path: Path) -> None:

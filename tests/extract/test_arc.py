@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 from typing import Any
 
 import pytest
@@ -101,6 +102,16 @@ def test_damage_costs_one_record(tmp_path):
         _, documents, unused, _ = read_span(write(tmp_path / "x.arc", *parts), Span(), SETTINGS)
         assert [d["url"][-1] for d in documents] == ["0", "1", "3", "4"]
         assert [row["reason"] for row in unused] == ["not-a-page", "malformed"]
+
+
+def test_a_line_full_of_dates_costs_no_time():
+    line = b"http:x" + b" 1 20000101000000" * 480
+    before = time.process_time()
+    for _ in range(20):
+        with pytest.raises(Damage):
+            parse_line(line + b" 17x\n")
+    assert time.process_time() - before < 0.5
+    assert parse_line(line[:2000] + b" 17\n")[b"warc-target-uri"] == b"http:x"
 
 
 @pytest.mark.parametrize("line", [b"", b"\n", b"x\n", b"http://a 1.2.3.4 2004 text/html 7\n"])

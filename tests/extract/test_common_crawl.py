@@ -235,3 +235,8 @@ def test_a_killed_run_goes_on_without_fetching_what_is_finished(tmp_path):
     assert fetched["00003.warc.wet.gz"] >= whole["00003.warc.wet.gz"]
     assert [row["text"] for row in remote] == [row["text"] for row in local]
     assert len(remote) == 20
+
+
+def test_an_address_that_cannot_be_taken_apart_costs_one_sentence():
+    with pytest.raises(RecipeError, match=r"cc://\[x is no address .*; write it like cc://CC-MAIN"):
+        find_files(Source(name="cc", path="cc://[x"))

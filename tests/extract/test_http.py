@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 import zlib
 
 import pyarrow as pa
 import pytest
 
 from dspipe.extract.archives.http import (
+    MOST_HEAD,
     decode_body,
     find_head_end,
     parse_answer,
@@ -147,6 +149,18 @@ def test_a_head_ends_at_the_first_empty_line():
     assert find_head_end(b"a\n\nb\r\n\r\n") == 3
     assert find_head_end(b"a\n\r\nb") == 4
     assert find_head_end(b"a\r\nb") == -1
+
+
+def test_what_is_behind_a_head_costs_no_time():
+    head, body = b"a\nb\n\n", b"word " * 200_000
+    before = time.process_time()
+    assert {find_head_end(head + body) for _ in range(1000)} == {len(head)}
+    copied = time.process_time() - before
+    content = head + body
+    before = time.process_time()
+    assert {find_head_end(content) for _ in range(1000)} == {len(head)}
+    assert time.process_time() - before < copied + 0.05
+    assert find_head_end(b"a" * MOST_HEAD + body + b"\n\n") == -1
 
 
 def test_types_are_read_as_far_as_they_can_be():

@@ -7,13 +7,14 @@ import json
 import random
 import subprocess
 import sys
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dspipe.extract.formats.lines import ENOUGH
-from dspipe.extract.formats.separated import Quoting, split_rows
+from dspipe.extract.formats.separated import Header, Quoting, split_rows
 from dspipe.extract.formats.streams import split_lines
 from dspipe.extract.rows import LONGEST_LABEL, clean_text
 from dspipe.extract.spans import Span
@@ -132,6 +133,17 @@ def test_each_bad_line_is_dropped_for_its_reason(tmp_path):
 
 def path_bytes(folder):
     return (folder / "x.jsonl").read_bytes()
+
+
+def test_a_label_that_cannot_be_read_does_not_cost_the_document(tmp_path):
+    wrong = [b"1e400", b"9" * 6000, b"-1e999", b'"\xff"', b"[1e400]"]
+    lines = [b'{"text": "%d", "url": "here", "id": %s}' % item for item in enumerate(wrong)]
+    lines += [b'{"text": %s, "url": "here"}' % value for value in wrong]
+    documents, unused = resume_everywhere(open_file(write(tmp_path / "x.jsonl", b"\n".join(lines))))
+    assert texts(documents) == [str(number) for number in range(len(wrong))]
+    assert {(document["url"], document["source_id"]) for document in documents} == {("here", None)}
+    assert [row["reason"] for row in unused].count("bad-encoding") == 1
+    assert [row["reason"] for row in unused].count("malformed") == len(wrong) - 1
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n\n\n"])
@@ -362,6 +374,20 @@ def test_a_quote_opened_by_mistake_costs_one_row_and_not_the_rest_of_the_file(tm
     assert [row["reason"] for row in unused] == ["malformed"]
     found = list(split_rows(split_lines(iter([b"\n".join(rows)]), 5000), Quoting(b","), 5000))
     assert [row[1] for row in found] == [rows[0], "too-large", *rows[2:]]
+
+
+def test_many_quotes_that_nobody_closes_are_looked_through_once():
+    def split(first, limit, header=None):
+        text = b"".join(b"%d,row\n" % i if i % 3 else b'%d "y,"\n' % i for i in range(first, 60_000))
+        return list(split_rows(split_lines(iter([text]), limit), Quoting(b","), limit, header))
+
+    header = Header({"text": 0}, 2, b",", Quoting(b","), 0)
+    started = time.monotonic()
+    for limit, reason in ((1 << 30, "malformed"), (100_000, "too-large")):
+        found = [row for _, row, _ in split(0, limit, header)]
+        assert found.count(reason) > 15_000
+        assert found[31:] == [row for _, row, _ in split(31, limit, header)]
+    assert time.monotonic() - started < 20  # some hours, were each looked for to the end
 
 
 def test_a_table_that_was_cut_inside_of_quotes_costs_one_row(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ import pyarrow as pa
 import pytest
 from fastwarc.stream_io import Lz4Writer
 
+from dspipe.extract.archives.compression import Frames, Gzip
+from dspipe.extract.readers import READERS
+from dspipe.extract.rows import Rows
 from dspipe.extract.spans import Span
 from dspipe.recipe import DspipeError, Extract
 from tests.extract.crawls import make_record, open_file, read_span, read_spans
@@ -337,11 +341,46 @@ def test_records_that_killed_a_worker_are_passed_over(tmp_path):
     assert [(d["reason"], d["offset"]) for d in unused] == [("crashed", len(members[0]))]
 
 
+@pytest.mark.parametrize("codec", [Gzip, Frames])
+def test_a_member_that_kills_whoever_decompresses_it_costs_one_record(tmp_path, monkeypatch, codec):
+    compress = gzip.compress if codec is Gzip else COMPRESSIONS["zstd"]
+    members = [compress(record) for record in make_texts(3)]
+    file, places = write(tmp_path / "x", *members), [sum(map(len, members[:n])) for n in range(4)]
+    read = codec.read
+    for number in range(3):
+
+        def kill(self, place=places[number]):
+            if self._begin == place:
+                raise KeyboardInterrupt
+            return read(self)
+
+        monkeypatch.setattr(codec, "read", kill)
+        reached = []
+        with pytest.raises(KeyboardInterrupt):
+            for place in READERS["warc"](file, Span(), Rows(SETTINGS.max_characters), SETTINGS):
+                reached.append(place)
+        assert reached[-1] == places[number]
+        found = read_span(file, Span(), SETTINGS, frozenset([places[number]]))
+        assert found[0] == places
+        assert [number_of(d) for d in found[1]] == [n for n in range(3) if n != number]
+        assert [(d["reason"], d["offset"]) for d in found[2]] == [("crashed", places[number])]
+
+
 def test_what_only_begins_like_gzip_is_no_member(tmp_path):
     content = b"\x1f\x8b\x08" * 3000 + zlib.compress(b"x")
     _, documents, unused = read_all(write(tmp_path / "x", content, gzip.compress(make_texts(1)[0])))
     assert len(documents) == 1
     assert [(d["reason"], d["offset"]) for d in unused] == [("malformed", 0)]
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4"])
+def test_what_only_begins_like_a_frame_is_no_member_and_costs_no_time(tmp_path, codec):
+    member = compress_with_arrow(codec)(make_texts(1)[0])
+    before = time.process_time()
+    _, documents, unused = read_all(write(tmp_path / "x", member, member[:4] * 50_000, member))
+    assert time.process_time() - before < 1
+    assert len(documents) == 2
+    assert [(d["reason"], d["offset"]) for d in unused] == [("malformed", len(member))]
 
 
 def test_lengths_that_lie_cost_no_more_time_than_others(tmp_path):

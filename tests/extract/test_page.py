@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +14,9 @@ from resiliparse.extract.html2text import extract_plain_text
 from dspipe.extract.pages.charset import decode_text, recode_page
 from dspipe.extract.pages.page import MOST_TAGS, extract_page
 from dspipe.extract.reasons import Unusable
-from dspipe.recipe import Extract
+from dspipe.extract.spans import Span
+from dspipe.recipe import Extract, RecipeError
+from tests.extract.crawls import make_pages, open_file, read_span
 from tests.extract.guarded import find_blocks
 from tests.extract.test_content import ARTICLE, SENTENCE
 
@@ -219,3 +223,20 @@ def test_a_page_that_nobody_has_written_is_refused(page: bytes) -> None:
     with pytest.raises(Unusable, match="too-deep"):
         extract_page(page, None, FULL)
     assert extract_page(b"<p>as ever", None, FULL).text == "as ever"
+
+
+def test_the_careful_profile_without_its_package_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.warc.gz").write_bytes(b"".join(make_pages(2)))
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    with pytest.raises(RecipeError, match=r'pip install "dspipe\[careful\]"'):
+        read_span(open_file(tmp_path / "x.warc.gz"), Span(), Extract(profile="careful"))
+
+
+def test_comments_are_kept_when_they_are_asked_for() -> None:
+    words = "The river rose in the night, and by morning the lower field was under water. " * 3
+    page = f"<article>{f'<p>{words}</p>' * 9}</article>"
+    page += "<div class=comments><h3>Replies</h3><p>Same here.</p></div>"
+    assert "Same here." not in extract_page(page.encode(), None, Extract()).text
+    assert "Same here." in extract_page(page.encode(), None, Extract(comments=True)).text

@@ -28,6 +28,7 @@ import pytest
 from dspipe.extract import readers
 from dspipe.extract.rows import Rows
 from dspipe.extract.sources import connect, patience
+from dspipe.extract.sources import slots as slots_module
 from dspipe.extract.sources.blocks import LARGEST, Opened, RemoteFile
 from dspipe.extract.sources.file import SourceFile, describe_error, open_source
 from dspipe.extract.sources.find import describe_sources, find_files
@@ -132,7 +133,7 @@ def test_waits_double_up_to_a_minute_and_end_in_one_sentence(folder):
         assert behaviour.asked["/x.txt"] == 10
     assert waits == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
     assert str(caught.value) == (
-        f"extract.sources.web: {address}/x.txt cannot be read: 503 Service Unavailable (asked 10 times); "
+        f"extract.sources.web: {address}/x.txt?… cannot be read: 503 Service Unavailable (asked 10 times); "
         "run the same command again: finished parts are kept"
     )
 
@@ -562,3 +563,19 @@ def test_the_first_sentence_does_not_wait_for_the_other_files(folder):
         with pytest.raises(OSError, match="404 Not Found"):
             connect.find_sizes(connect.find_system(address)[0], files[::-1], address, Access())
         assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("taken", ["file", "link", "open"])
+def test_a_folder_for_places_that_is_not_ours_alone_is_not_used(tmp_path, monkeypatch, taken):
+    monkeypatch.setattr(slots_module, "gettempdir", lambda: str(tmp_path))
+    shared = tmp_path / f"dspipe-{os.getuid()}"
+    assert slots_module.default_folder() == str(shared)
+    assert shared.stat().st_mode & 0o777 == 0o700
+    shared.chmod(0o777)
+    if taken != "open":
+        shared.rmdir()
+        shared.write_text("") if taken == "file" else shared.symlink_to(tmp_path)
+    folder = slots_module.default_folder()
+    assert folder != str(shared) and Path(folder).stat().st_mode & 0o777 == 0o700
+    with take_slot("https://host.example/x", 1, ""):
+        assert len(list(Path(folder).iterdir())) == 1

@@ -16,6 +16,7 @@ from dspipe.extract.readers import READERS
 from dspipe.extract.rows import Rows
 from dspipe.extract.sources import file as source_file
 from dspipe.extract.sources.find import describe_sources, find_files
+from dspipe.extract.sources.patience import Access, Lost
 from dspipe.extract.spans import Span
 from dspipe.recipe import DspipeError, Extract, RecipeError, Source
 from tests.extract.crawls import make_pages, read_file
@@ -243,3 +244,55 @@ def test_finding_files_imports_no_array_library():
     heavy = ("pyarrow", "fsspec", "numpy", "aiohttp")
     code = f"import sys, dspipe.extract.sources.find; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("data/me:word@what?.txt", "data/me:word@what?.txt"),
+        ("cc://CC-MAIN-2024-10?kind=wet", "cc://CC-MAIN-2024-10?kind=wet"),
+        ("hf://datasets/who/what@main/*.parquet", "hf://datasets/who/what@main/*.parquet"),
+        ("https://host:8080/x", "https://host:8080/x"),
+        ("https://me:word@host:8080/x.gz?token=1", "https://…@host:8080/x.gz?…"),
+        ("https://token@host/x", "https://…@host/x"),
+        ("https://me:wo/rd@host/x", "https://…@host/x"),
+        ("https://me:wo?rd@host/x", "https://…"),
+        ("https://me:w@o/rd@host/x", "https://…@host/x"),
+        ("s3://me:wo@rd@bucket/x", "s3://…@bucket/x"),
+        ("https://host/x?mail=me@there", "https://host/x?…"),
+        ("zip://*.txt::https://me:word@host/x.zip?a", "zip://*.txt::https://…@host/x.zip?…"),
+        ("blockcache::https://me:wo::rd@host/x", "blockcache::https://…@host/x"),
+    ],
+)
+def test_what_may_be_secret_in_an_address_is_hidden(address, shown):
+    assert source_file.hide_secrets(address) == shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://user:word@127.0.0.1:9/x.txt?word",
+        "https://user:word/1@127.0.0.1:9/x.txt",
+        "https://user:word@[x/x.txt",
+        "ftp://user:word@127.0.0.1:9/x.txt",
+        "simplecache::https://user:word@127.0.0.1:9/*.txt?word",
+        "nothing://user:word@127.0.0.1/x.txt",
+    ],
+)
+def test_no_sentence_tells_a_password(address):
+    pytest.importorskip("aiohttp")
+    source = Source(name="web", path=address)
+    with pytest.raises(DspipeError) as refused:
+        find_files(source, Extract(retries=0))
+    assert "word" not in str(refused.value)
+    file = source_file.SourceFile("web", address, "x", None, "text", None, source.columns, Access(0))
+    with pytest.raises(DspipeError) as refused, source_file.open_source(file) as stream:
+        try:
+            stream.read(1)
+        except Exception as error:
+            raise source_file.unreadable(file, error) from error
+    assert "word" not in str(refused.value)
+
+
+def test_an_error_that_has_lost_its_cause_can_be_told():
+    assert source_file.describe_error(Lost(3)) == "the server failed (asked 3 times)"

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from dspipe.extract.formats.streams import Blocks, BrokenStream, enter_lines, read_blocks, split_lines
 from dspipe.extract.sources.file import open_source
 from dspipe.extract.spans import Span
-from tests.extract.crawls import open_file
+from dspipe.recipe import Extract
+from tests.extract.crawls import open_file, read_span
+from tests.extract.servers import serve_web
 
 
 def with_arrow(codec):
@@ -136,3 +138,15 @@ def test_a_file_is_entered_at_a_line_or_at_an_exact_offset(tmp_path, compress):
                 assert (found.position, b"".join(found)) == (len(lines) - len(rest), rest)
             else:
                 assert found is None
+
+
+def test_only_the_first_span_reads_what_a_server_without_ranges_sends(tmp_path):
+    pytest.importorskip("aiohttp")
+    size = (tmp_path / "x.jsonl").write_bytes(b'{"text": "a"}\n' * 30_000)
+    with serve_web(tmp_path, ranges=False) as (address, behaviour):
+        file = open_file(f"{address}/x.jsonl")
+        behaviour.asked.clear()
+        assert read_span(file, Span(size // 2), Extract())[:3] == ([], [], [])
+        assert behaviour.asked == {"/x.jsonl": 1}
+        boundaries, documents, *_ = read_span(file, Span(0, size // 2), Extract())
+        assert (len(documents), boundaries[-1]) == (30_000, size)

@@ -4,6 +4,7 @@ import gzip
 import math
 import random
 import struct
+from dataclasses import replace
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -14,10 +15,12 @@ from hypothesis import strategies as st
 
 from dspipe.extract.rows import LONGEST_LABEL, clean_text
 from dspipe.extract.sources.file import open_source
+from dspipe.extract.sources.patience import Access
 from dspipe.extract.spans import Span
 from dspipe.extract.tables import parquet, parquet_pages
 from dspipe.recipe import Columns, DspipeError, Extract
 from tests.extract.crawls import open_file, read_file, read_span, read_spans
+from tests.extract.servers import serve_web
 from tests.extract.test_lines import measure, texts, write
 
 SETTINGS = Extract()
@@ -272,6 +275,40 @@ def test_a_record_that_killed_a_process_is_passed_over(tmp_path, write_table):
         assert [u["offset"] for u in unused if u["reason"] == "crashed"] == [row]
         assert counts.in_ == 300 - lost
         assert boundaries[-1] == 300
+
+
+@every_writer
+def test_a_file_that_killed_a_process_when_it_was_opened_is_one_record(tmp_path, write_table):
+    file = open_file(write_table(tmp_path / "x", TABLE))
+    write(tmp_path / file.path, b"this would be malformed".ljust(file.bytes))
+    boundaries, documents, unused, counts = read_span(file, Span(), SETTINGS, frozenset([0]))
+    assert (boundaries, documents, counts.dropped) == ([0, file.bytes], [], {"crashed": 1})
+    assert [(row["reason"], row["offset"]) for row in unused] == [("crashed", 0)]
+    for span in (Span(file.bytes // 2), Span(file.bytes, None, exact=True)):
+        assert read_span(file, span, SETTINGS, frozenset([0]))[:3] == ([], [], [])
+
+
+@every_writer
+def test_a_server_that_is_lost_ends_the_run_wherever_that_happens(tmp_path, write_table):
+    pytest.importorskip("aiohttp")
+    noise = random.Random(1)
+    table = pa.table({"text": [noise.randbytes(8000).hex() for _ in range(400)]})
+    path = write_table(tmp_path / "x", table, 200)
+    with serve_web(tmp_path) as (address, behaviour):
+        file = replace(open_file(f"{address}/{path.name}"), access=Access(0))
+        expected = read_span(file, Span(), SETTINGS)[0]
+        for begin in (0, 150, 250):
+            span = Span(begin, None, exact=begin > 0)
+            for good in range(100):
+                started = behaviour.asked[f"/{path.name}"] + good
+                behaviour.faults = lambda _, number, started=started: "503" if number >= started else None
+                try:
+                    assert read_span(file, span, SETTINGS)[0] == expected[begin:]
+                    break
+                except DspipeError as error:
+                    assert "cannot be read: 503" in str(error)
+            assert 1 < good < 99
+            behaviour.faults = lambda _, number: None
 
 
 def test_a_file_that_is_none_costs_one_record(tmp_path):

@@ -12,7 +12,7 @@ from fastwarc.warc import ArchiveIterator
 
 from dspipe.extract.archives.members import open_members
 from dspipe.extract.archives.records import Archive
-from dspipe.extract.archives.warc import WARC
+from dspipe.extract.archives.warc import WARC, measure_block
 from dspipe.extract.sources.file import open_source
 from dspipe.extract.spans import Span
 from dspipe.recipe import DspipeError, Extract
@@ -425,6 +425,12 @@ def test_a_text_over_the_limit_is_too_large(tmp_path):
     assert read_file(tmp_path / "x.warc", max_characters=10)[1].dropped == {"too-large": 1}
 
 
+def test_the_kind_of_a_record_may_be_in_any_case():
+    settings = Extract(max_characters=10)
+    sizes = {measure_block(settings, {b"warc-type": kind}) for kind in (b"conversion", b"Conversion")}
+    assert sizes == {40}
+
+
 @pytest.mark.parametrize("name", ["x.warc", "x.warc.gz"])
 def test_random_damage_never_raises_and_is_always_counted(tmp_path, name):
     chance = random.Random(1)
@@ -497,7 +503,8 @@ def test_records_are_those_that_fastwarc_finds(path):
         assert archive.enter(Span())
         records = []
         while not archive.done:
-            records.append(archive.read())
+            if archive.arrive():
+                records.append(archive.read())
     with path.open("rb") as file:
         expected = [
             (dict(record.headers.items()), record.reader.read(), record.stream_pos)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Protocol
 
 import pyarrow as pa
@@ -164,8 +165,12 @@ class Frames:
         self._walk = walk
 
     def probe(self) -> bytes:
-        self.start()
+        begin = self._window.offset
         try:
+            for _ in islice(self._walk(self._take), 2):  # a stream of Arrow's costs far more than such a look
+                pass
+            self._window.move(begin)
+            self.start()
             return self.read()
         except Damage:
             return b""

@@ -26,6 +26,7 @@ match_status = re.compile(rb"HTTP/\d+(?:\.\d+)?[ \t]+([1-5])(\d\d)(?!\d)").match
 find_charset = re.compile(rb"charset\s*=\s*[\"']?([^\s\"';,]+)", re.IGNORECASE).search
 match_chunk = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,1024})?\r?\n").match
 match_line_end = re.compile(rb"\r?\n").match
+find_empty_line = re.compile(rb"\n\r?\n").search
 # what a page begins with, by the rules that browsers follow
 match_tag = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body"
@@ -71,10 +72,12 @@ def find_value(head: bytes, name: bytes) -> bytes:
 
 
 def find_head_end(block: bytes, start: int = 0) -> int:
-    """Where the line behind the first empty one begins, -1 where there is none; lines end in LF or CRLF."""
-    end = block.find(b"\n\r\n", start)
-    short = block.find(b"\n\n", start, end + 1 if end >= 0 else len(block))
-    return short + 2 if short >= 0 else end + 3 if end >= 0 else -1
+    """Where the line behind the first empty one begins, -1 where there is none; lines end in LF or CRLF.
+
+    No more is looked at than a head may have: what is behind may be long.
+    """
+    end = find_empty_line(block, start, start + MOST_HEAD + 4)
+    return end.end() if end else -1
 
 
 def parse_type(value: bytes) -> tuple[bytes, str | None]:

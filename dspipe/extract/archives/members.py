@@ -24,7 +24,7 @@ from dspipe.extract.archives.compression import (
     walk_lz4,
     walk_zstd,
 )
-from dspipe.extract.sources.file import SourceFile, Stream, print_safely
+from dspipe.extract.sources.file import SourceFile, Stream, hide_secrets, print_safely
 from dspipe.recipe import DspipeError
 
 SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
@@ -179,8 +179,8 @@ def open_members(file: SourceFile, stream: Stream, first: re.Pattern[bytes]) -> 
     if head.startswith(ZSTD) and (marked or (head[4:5] and head[4] & 3)) and zstd.walk_over():
         raise DspipeError(
             print_safely(
-                f"extract.sources.{file.source}: {file.address} is compressed by zstd with a dictionary; "
-                "decompress it with that, and leave it so or compress it again without one"
+                f"extract.sources.{file.source}: {hide_secrets(file.address)} is compressed by zstd with a "
+                "dictionary; decompress it with that, and leave it so or compress it again without one"
             )
         )
     for codec in codecs:

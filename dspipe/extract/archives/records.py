@@ -61,7 +61,11 @@ def pass_padding(content: bytes, at: int) -> int:
 
 
 class Archive:
-    """The records of one file, one after the other: `enter`, then `read` until `done`."""
+    """The records of one file, in turn: `enter`, then `arrive` and `read`, or `skip`, until `done`.
+
+    A member is not decompressed before `arrive`: whoever drives this can first note where it is, and, if that
+    killed the process, `skip` it the next time.
+    """
 
     def __init__(self, members: Members, dialect: Dialect, measure: Callable[[Fields], int]) -> None:
         self.offset = 0  # of the record that is read next
@@ -71,6 +75,7 @@ class Archive:
         self._measure = measure  # how many bytes of a record are held at most
         self._line = re.compile(rb"(?<=\n)(?:%b)" % dialect.first.pattern)
         self._last = -1  # offset of the record that was read last
+        self._waiting = False  # whether a member begins at `offset` that is not decompressed yet
         self._begin(0)
 
     def _begin(self, offset: int) -> None:
@@ -95,7 +100,8 @@ class Archive:
         self._begin(span.begin if direct else 0)
         self._settle(0)
         while not self.done and self.offset < span.begin:  # a record in the middle of a member
-            self.read()
+            if self.arrive():
+                self.read()
         return not self.done
 
     def _find(self, begin: int, end: int | None) -> bool:
@@ -109,6 +115,22 @@ class Archive:
         self._begin(offset)
         self._settle(0)
         return True
+
+    def arrive(self) -> bool:
+        """Decompress what begins at `offset`; False where no record does; `offset` is then the next one's."""
+        offset = self.offset
+        if self._waiting:
+            self._settle(0, lazily=False)
+        return self.offset == offset and not self.done
+
+    def skip(self) -> None:
+        """Go on to the next record, or, without decompressing it, behind the member that begins here."""
+        if not self._waiting:
+            self.read()
+            return
+        self._last = self.offset
+        self._damage = Damage("crashed", self.offset + 1)
+        self._find_member()
 
     def read(self) -> Record:
         """The record at `offset`; goes on to the next."""
@@ -217,14 +239,19 @@ class Archive:
                 raise Damage("malformed")
         return behind - self._start
 
-    def _settle(self, size: int) -> None:
-        """Go on to where, `size` bytes behind `_start`, the next record begins."""
+    def _settle(self, size: int, lazily: bool = True) -> None:
+        """Go on to where, `size` bytes behind `_start`, the next record begins, or lazily may begin."""
         at = self._start + size
         place = self._base + at
         while (behind := pass_padding(self._content, at)) == len(self._content):
             self._content, self._start, self._base, at = b"", 0, self._end, 0
             self._marks = self._marks[-1:]
-            self._append(self._pull())
+            self._content = self._pull(across=False)
+            self._waiting = lazily and not (self._content or self._open or self._damage) and self._at_member()
+            if self._waiting:
+                self.done, self.offset = False, max(self._members.offset, self._last + 1)
+                return
+            self._content = self._content or self._pull()
             if not self._content:
                 break
         here = self._base + behind if self._content else self._base
@@ -237,6 +264,9 @@ class Archive:
             self.offset = here
         else:
             self.offset = max(self._members.offset if self.done else begin, self._last + 1)
+
+    def _at_member(self) -> bool:
+        return not self._members.plain and self._members.looks_right(self._members.offset)
 
     def _search(self, size: int, end: int | None = None) -> bool:
         """Go to the first record that may begin `size` bytes behind `_start` or later, but before `end`."""
@@ -348,10 +378,13 @@ def read_archive(
             return
         yield archive.offset
         while not archive.done and (span.end is None or archive.offset < span.end):
-            record = archive.read()
-            reason = "crashed" if record.offset in rows.skipped else record.reason
-            if reason:
-                rows.drop(reason, file, record.offset)
-            else:
-                use(record)
+            if archive.offset in rows.skipped:
+                rows.drop("crashed", file, archive.offset)
+                archive.skip()
+            elif archive.arrive():
+                record = archive.read()
+                if record.reason:
+                    rows.drop(record.reason, file, record.offset)
+                else:
+                    use(record)
             yield archive.offset

@@ -26,7 +26,7 @@ from dspipe.extract.reasons import Unusable
 from dspipe.extract.rows import Rows
 from dspipe.extract.sources.file import SourceFile
 from dspipe.extract.spans import Span
-from dspipe.recipe import Extract
+from dspipe.recipe import DspipeError, Extract
 
 match_length = re.compile(rb"\d{1,18}").fullmatch
 fold = re.compile(rb"\r?\n[ \t]+").sub
@@ -61,7 +61,7 @@ WARC = Dialect(
 
 def measure_block(settings: Extract, fields: Fields) -> int:
     """How many bytes of a record are of use: no UTF-8 character is longer than four bytes."""
-    if fields.get(b"warc-type") == b"conversion":
+    if fields.get(b"warc-type", b"").lower() == b"conversion":
         return 4 * settings.max_characters
     return settings.max_page_bytes
 
@@ -175,7 +175,7 @@ def read_html(body: bytes, charset: str | None, settings: Extract) -> Page:
         raise Unusable("empty")
     try:
         return extract_page(body, charset, settings)
-    except (Unusable, MemoryError, KeyboardInterrupt, SystemExit):
+    except (Unusable, DspipeError, MemoryError, KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of the native parser is no Exception
         raise Unusable("malformed") from error

@@ -152,8 +152,9 @@ class JsonLines:
         try:
             try:
                 values = msgspec.structs.astuple(self._decoder.decode(line))
-            except msgspec.ValidationError:  # a list, an object, or text that is not UTF-8
-                values = tuple(map(decode_value, msgspec.structs.astuple(self._raw_decoder.decode(line))))
+            except (msgspec.DecodeError, ValueError):  # a list, an object, too large a number, no UTF-8
+                text, *labels = msgspec.structs.astuple(self._raw_decoder.decode(line))
+                values = (decode_value(text), *map(decode_json_label, labels))
         except UnicodeDecodeError:
             raise Unusable("bad-encoding") from None
         except (msgspec.DecodeError, RecursionError, ValueError):
@@ -179,6 +180,14 @@ def decode_value(raw: msgspec.Raw | msgspec.UnsetType) -> object:
     if isinstance(raw, msgspec.UnsetType):
         return raw
     return [] if memoryview(raw)[0] in b"[{" else msgspec.json.decode(raw)
+
+
+def decode_json_label(raw: msgspec.Raw | msgspec.UnsetType) -> object:
+    """The same for a label, without which a document can be; None for one that cannot be read."""
+    try:
+        return decode_value(raw)
+    except (msgspec.DecodeError, ValueError):
+        return None
 
 
 def is_utf8(line: bytes) -> bool:

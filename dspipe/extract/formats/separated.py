@@ -72,6 +72,9 @@ class Header:
             return self.quoting.split(row, self.width)
         return row.split(self.delimiter, self.width)
 
+    def fits(self, row: bytes) -> bool:
+        return len(self.split(row)) == self.width
+
 
 def read_header(file: SourceFile) -> Header:
     """The header of a file, which tells the delimiter, too; one of no columns where the file ends before it.
@@ -108,26 +111,6 @@ def parse_header(file: SourceFile, row: bytes, end: int) -> Header:
     return Header(choose_columns(file, names), len(names), delimiter, Quoting(delimiter), end)
 
 
-class Lines:
-    """Lines that can be put back."""
-
-    def __init__(self, lines: Iterator[Line]) -> None:
-        self._sources = [lines]
-
-    def __iter__(self) -> Iterator[Line]:
-        return self
-
-    def __next__(self) -> Line:
-        while self._sources:
-            for line in self._sources[-1]:
-                return line
-            self._sources.pop()
-        raise StopIteration
-
-    def put_back(self, lines: Iterator[Line]) -> None:
-        self._sources.append(lines)
-
-
 def split_rows(
     lines: Iterator[Line], quoting: Quoting, limit: int, header: Header | None = None
 ) -> Iterator[Row]:
@@ -135,51 +118,91 @@ def split_rows(
 
     What a row is depends on nothing before it, so reading can begin at any.
     """
-    rest = Lines(lines)
+    rest = Lookahead(lines, quoting, limit, header)
     for begin, line, end in rest:
         if line is None:
             yield begin, "too-large", end
         elif quoting.opens(line):
-            yield join_row((begin, line, end), rest, quoting, limit, header)
+            yield rest.join(begin, line, end)
         else:
             yield begin, line, end
 
 
-def join_row(
-    first: tuple[int, bytes, int], rest: Lines, quoting: Quoting, limit: int, header: Header | None
-) -> Row:
-    """The row that begins with a line and goes on in the next.
+class Lookahead:
+    """The lines of a file, some of which were looked at for the end of a row that began before them.
 
-    Where it does not end within `limit` bytes, nobody closed its quote: its first line is given up, and the
-    lines behind are put back, to be rows themselves.
+    None of these closes quotes; so a later row that goes on through them is not looked for among them again,
+    and no line is looked at twice, however many rows open quotes that nobody closes.
     """
-    begin, line, end = first
-    inner, after = bytearray(), end
-    for here, more, behind in rest:
-        if more is None or len(line) + len(inner) + len(more) > limit:
-            rest.put_back(iter([(here, more, behind)]))
-            rest.put_back(split_again(inner, end))
-            return begin, "too-large", end
-        inner += more
-        if not quoting.stays_open(more):
-            return begin, b"\n".join((line, inner)), behind
-        after = behind
-        if end + len(inner) < behind:
-            inner += b"\n"
-    if header and looks_like_rows(inner, header):
-        rest.put_back(split_again(inner, end))
-        return begin, "malformed", end
-    return begin, "truncated", after
+
+    def __init__(self, lines: Iterator[Line], quoting: Quoting, limit: int, header: Header | None) -> None:
+        self._lines, self._quoting, self._limit, self._header = lines, quoting, limit, header
+        self._held = bytearray()  # lines that close no quotes, with their line feeds
+        self._offset = 0  # of the first of them
+        self._next: Line | None = None  # the one behind them
+        self._counts: tuple[int, int] | None = None  # once the file ends behind them: see `count_rows`
+
+    def __iter__(self) -> Iterator[Line]:
+        return self
+
+    def __next__(self) -> Line:
+        if not self._held:
+            following, self._next = self._next or next(self._lines), None
+            return following
+        size = self._held.find(b"\n") + 1 or len(self._held)
+        begin, self._offset = self._offset, self._offset + size
+        line = bytes(self._held[:size]).removesuffix(b"\n")
+        del self._held[:size]
+        if self._counts and self._header:
+            rows, right = self._counts
+            self._counts = rows - 1, right - self._header.fits(line)
+        return begin, line, self._offset
+
+    def join(self, begin: int, line: bytes, end: int) -> Row:
+        """The row that begins with a line and goes on in the next.
+
+        Where it does not end within the limit, nobody closed its quote: its first line is given up, and the
+        lines behind are rows themselves.
+        """
+        if not self._held:
+            self._offset = end
+        while (following := self._look()) is not None:
+            here, more, behind = following
+            if more is None or len(line) + len(self._held) + len(more) > self._limit:
+                return begin, "too-large", end
+            self._next = None
+            self._held += more
+            if not self._quoting.stays_open(more):
+                row = b"\n".join((line, self._held))
+                self._held = bytearray()
+                return begin, row, behind
+            if here + len(more) < behind:
+                self._held += b"\n"
+        if self._looks_like_rows():
+            return begin, "malformed", end
+        after = self._offset + len(self._held)
+        self._held = bytearray()
+        return begin, "truncated", after
+
+    def _look(self) -> Line | None:
+        """The line behind those that are held; it is not taken."""
+        self._next = self._next or next(self._lines, None)
+        return self._next
+
+    def _looks_like_rows(self) -> bool:
+        """Whether a file ends inside quotes because one was opened by mistake, and not because it was cut."""
+        if not self._header or self._header.width < 2:
+            return False
+        self._counts = self._counts or count_rows(self._held, self._header)
+        rows, right = self._counts
+        return 2 * right > rows
 
 
-def split_again(held: bytearray, offset: int) -> Iterator[Line]:
-    return split_lines((bytes(held[i : i + BLOCK]) for i in range(0, len(held), BLOCK)), len(held), offset)
-
-
-def looks_like_rows(held: bytearray, header: Header) -> bool:
-    """Whether a file ends inside quotes because one was opened by mistake, and not because it was cut."""
+def count_rows(held: bytearray, header: Header) -> tuple[int, int]:
+    """How many lines there are, and how many of them have as many fields as a row."""
+    blocks = (bytes(held[i : i + BLOCK]) for i in range(0, len(held), BLOCK))
     rows = right = 0
-    for _, line, _ in split_again(held, 0):
+    for _, line, _ in split_lines(blocks, len(held)):
         rows += 1
-        right += line is not None and len(header.split(line)) == header.width
-    return header.width > 1 and 2 * right > rows
+        right += line is not None and header.fits(line)
+    return rows, right

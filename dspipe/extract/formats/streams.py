@@ -212,9 +212,9 @@ def enter_lines(stream: Stream, span: Span) -> Blocks | None:
     Raises:
         BrokenStream: the file breaks before that line.
     """
-    seekable = stream.seekable()
-    first = read_block(stream, 8 if span.begin else BLOCK)
-    if is_compressed(first) or not seekable:
+    # A server tells only by its first answer whether it has ranges. All spans of a file must see the same.
+    first = read_block(stream, BLOCK if span == Span() else 8)
+    if is_compressed(first) or not stream.seekable():
         if span.begin and not span.exact:
             return None
         blocks = Blocks(read_blocks(stream, first))

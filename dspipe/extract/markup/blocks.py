@@ -53,7 +53,6 @@ STACK_COLUMNS = 8
 ) = range(25)
 STATES = 25
 
-ONE = np.uint64(1)
 PRIME = np.uint64(FACTOR)
 BASIS = np.uint64(SEED)
 HALF = np.uint64(32)

@@ -195,13 +195,14 @@ WORDS: tuple[tuple[int, str], ...] = (
 )
 TOKENS: tuple[tuple[int, str], ...] = (
     (PRE, "blob-code syntaxhighlighter"),
+    (NAVIGATION, "mw-jump-link noprint navbox printfooter catlinks"),
     (
         HIDDEN,
         "sr-only visually-hidden screen-reader-text screenreader-only screen-reader screen-reader-only "
         "u-hiddenVisually blob-num hljs-ln-numbers line-numbers-rows line-number code-block-lineno ln "
         "input_prompt output_prompt katex-html mjx-chtml mjx-math MathJax_Preview MathJax_Display "
         "MathJax_SVG MathJax_SVG_Display MathJax_CHTML MathJax_MathML MJXc-display MJX_Assistive_MathML "
-        "MathJax_Message MathJax_Hidden MathJax_Font_Test mw-jump-link noprint navbox printfooter catlinks "
+        "MathJax_Message MathJax_Hidden MathJax_Font_Test "
         "mw-empty-elt",
     ),
 )

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from dspipe.extract.pages.charset import recode_page
-from dspipe.extract.pages.mathematics import rewrite_mathematics
 from dspipe.recipe import Extract, RecipeError
 
 
@@ -24,9 +22,9 @@ def load_trafilatura() -> Any:
     return trafilatura
 
 
-def extract_carefully(page: bytes, charset: str | None, settings: Extract) -> tuple[str | None, str]:
-    """(title, text); both are empty where trafilatura finds no content."""
-    html = rewrite_mathematics(recode_page(page, charset)).decode("utf-8", "replace")
+def extract_carefully(page: bytes, settings: Extract) -> tuple[str | None, str]:
+    """(title, text) of a page in UTF-8; both are empty where trafilatura finds no content."""
+    html = page.decode("utf-8", "replace")
     document = load_trafilatura().bare_extraction(
         html,
         include_comments=settings.comments,

@@ -56,7 +56,6 @@ MEASURES = (
 
 LISTED_BIT, TABLE_BIT = AROUND.index("listed") + 1, AROUND.index("table") + 1
 NEAR = 3  # blocks before and behind whose sentences count
-FAR = 99.0
 UNFIT = COMMENTS | FOOTER | NAVIGATION | NOTICE  # what no element is best for
 E_SCORE, E_TEXT, E_LINKS, E_STEPS, E_INSIDE = range(5)  # columns of `sums`, by element
 ELEMENT_COLUMNS = 5

@@ -44,13 +44,16 @@ def extract_page(page: bytes, charset: str | None, settings: Extract) -> Page:
     """
     if len(page) > settings.max_page_bytes:
         raise Unusable("too-large")
+    page = recode_page(page, charset)
+    if page.count(b"<") > MOST_TAGS:
+        raise Unusable("too-deep")
+    page = rewrite_mathematics(page)
     if settings.profile == "careful":
         from dspipe.extract.pages.careful import extract_carefully
 
-        return Page(*extract_carefully(page, charset, settings))
-    page = rewrite_mathematics(recode_page(page, charset))
-    tags = page.count(b"<")
-    if tags > MOST_TAGS:
+        return Page(*extract_carefully(page, settings))
+    tags = page.count(b"<")  # not more than before but for a formula's own
+    if tags > 2 * MOST_TAGS:
         raise Unusable("too-deep")
     return get_desk(len(page), tags).read(page, settings)
 

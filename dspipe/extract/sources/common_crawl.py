@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import parse_qsl, urlsplit
 
-from dspipe.extract.sources.file import SourceFile, open_source, refusal
+from dspipe.extract.sources.file import SourceFile, hide_secrets, open_source, refusal
 from dspipe.extract.sources.local import Found
 from dspipe.extract.sources.patience import Access
 from dspipe.recipe import DspipeError, Format, RecipeError, Source
@@ -27,7 +27,10 @@ Ranges = tuple[tuple[int, int], ...]  # first and last number, both included
 
 def read_address(source: Source) -> tuple[str, str, Ranges | None]:
     """The crawl, the kind and the chosen numbers (None: all) that an address names."""
-    parts = urlsplit(source.path)
+    try:
+        parts = urlsplit(source.path)
+    except ValueError as error:
+        raise refusal(source, f"{source.path} is no address ({error}); write it like {EXAMPLE}") from None
     crawl = (parts.netloc + parts.path).rstrip("/")
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     query = dict(pairs)
@@ -108,7 +111,7 @@ def read_listing(source: Source, file: SourceFile, folder: str) -> Iterator[str]
             if not isinstance(error, gzip.BadGzipFile | EOFError):
                 stream.raise_failure()
             problem = f"is damaged ({error})"
-    raise refusal(source, f"the listing {file.address} {problem}; check extract.common_crawl")
+    raise refusal(source, f"the listing {hide_secrets(file.address)} {problem}; check extract.common_crawl")
 
 
 def explain_listing(source: Source, crawl: str, base: str, error: DspipeError) -> DspipeError:
@@ -117,7 +120,8 @@ def explain_listing(source: Source, crawl: str, base: str, error: DspipeError) -
     absent = isinstance(cause, FileNotFoundError | PermissionError)
     if not absent and getattr(cause, "status", None) not in (403, 404):
         return error
-    return refusal(source, f"{base} has no crawl {crawl}, or not this kind of its files; check its name")
+    shown = hide_secrets(base)
+    return refusal(source, f"{shown} has no crawl {crawl}, or not this kind of its files; check its name")
 
 
 def find_archived_sizes(source: Source, addresses: list[str], access: Access) -> list[int | None]:

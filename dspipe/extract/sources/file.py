@@ -5,6 +5,7 @@ Imports nothing heavy, fsspec only for addresses with "://".
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from dspipe.extract.sources.patience import Access, Lost, Patience, Wait
 from dspipe.extract.sources.slots import take_slot
 from dspipe.recipe import Columns, DspipeError, Format, RecipeError, Source
 
+HIDDEN = "…"  # stands for what may be a secret
+CHAINED = re.compile(r"::(?=[\w+.-]+:(?://|:))")
 AGAIN = "run the same command again: finished parts are kept"
 
 
@@ -120,7 +123,7 @@ def unreadable(file: SourceFile, error: Exception) -> DspipeError:
     mend = AGAIN if isinstance(error, Lost) else "mend or remove it and run the same command again"
     return DspipeError(
         print_safely(
-            f"extract.sources.{file.source}: {hide_query(file.address)} cannot be read: "
+            f"extract.sources.{file.source}: {hide_secrets(file.address)} cannot be read: "
             f"{describe_error(error)}; {mend}"
         )
     )
@@ -130,23 +133,41 @@ def refusal(source: Source, problem: str) -> RecipeError:
     return RecipeError(print_safely(f"extract.sources.{source.name}: {problem}"))
 
 
-def hide_query(address: str) -> str:
-    """An address without its query, which may hold a secret."""
-    return address.partition("?")[0] if "://" in address and not address.startswith("cc://") else address
+def hide_secrets(address: str) -> str:
+    """An address with `HIDDEN` for what may be a secret: user and password, and the query."""
+    if "://" not in address or address.startswith("cc://"):
+        return address
+    return "::".join(hide_in_link(link) for link in CHAINED.split(address))
+
+
+def hide_in_link(link: str) -> str:
+    """The same for one address of a chain such as `zip://*.jsonl::https://…`.
+
+    A password may hold what ends it in a well-formed address, so the last `@` counts, wherever it stands:
+    too much is hidden of some addresses, but never too little.
+    """
+    scheme, mark, rest = link.partition("://")
+    first = rest.partition("/")[0]
+    if "@" in rest and ("@" in first or ":" in first):
+        secret, _, rest = rest.rpartition("@")
+        rest = HIDDEN if "?" in secret else f"{HIDDEN}@{rest}"
+    bare, query, _ = rest.partition("?")
+    return f"{scheme}{mark}{bare}{query and query + HIDDEN}"
 
 
 def describe_error(error: BaseException) -> str:
     """An error's own words on one line, cut to a length that a terminal can show."""
     if isinstance(error, Lost):
         asked = f" (asked {error.args[0]} times)" if error.args[0] > 1 else ""
-        return describe_error(error.__cause__ or error) + asked
+        return describe_error(error.__cause__ or OSError("the server failed")) + asked
     if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
         error = error.__cause__  # fsspec says so of a server that is not there, too
     status, message = getattr(error, "status", None), getattr(error, "message", None)
     if isinstance(status, int) and isinstance(message, str):  # aiohttp's words repeat the whole address
         return f"{status} {message}".strip()[:200]
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(words.split())[:200] or type(error).__name__
+    words = re.sub(r"[\w+.-]+://\S+", lambda found: hide_secrets(found[0]), " ".join(words.split()))
+    return words[:200] or type(error).__name__
 
 
 def print_safely(sentence: str) -> str:

@@ -8,39 +8,17 @@ imports nothing heavy: the runner asks it for the state of a run before any work
 from __future__ import annotations
 
 import os
-import re
 from typing import Any, get_args
 
 import xxhash
 
 from dspipe.extract.sources.common_crawl import find_archived
-from dspipe.extract.sources.file import (
-    SourceFile,
-    describe_error,
-    hide_query,
-    open_source,
-    print_safely,
-    refusal,
-    unreadable,
-)
+from dspipe.extract.sources.file import SourceFile, hide_secrets, open_source, refusal, unreadable
 from dspipe.extract.sources.local import Found, find_local
 from dspipe.extract.sources.patience import Access, Lost, Wait
 from dspipe.extract.sources.remote import find_remote
 from dspipe.extract.sources.slots import in_parallel
 from dspipe.recipe import DspipeError, Extract, Format, RecipeError, Source
-
-__all__ = [
-    "SourceFile",
-    "choose_format",
-    "describe_error",
-    "describe_sources",
-    "find_all_files",
-    "find_files",
-    "note_addresses",
-    "open_source",
-    "print_safely",
-    "unreadable",
-]
 
 ENDINGS: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".wet",), "wet"),
@@ -55,7 +33,6 @@ ENDINGS: tuple[tuple[tuple[str, ...], Format], ...] = (
 )
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".lz4")
 SAMPLE = 64 << 10
-HIDDEN = "…"  # stands in a noted address for what may be a secret
 
 
 def find_files(source: Source, settings: Extract | None = None) -> list[SourceFile]:
@@ -71,7 +48,7 @@ def find_files(source: Source, settings: Extract | None = None) -> list[SourceFi
     if not found:
         absolute = "://" in source.path or os.path.isabs(source.path)
         start = "" if absolute else f", which starts from {os.getcwd()}"
-        raise refusal(source, f"no file matches {hide_query(source.path)}; check the path{start}")
+        raise refusal(source, f"no file matches {hide_secrets(source.path)}; check the path{start}")
     return [
         SourceFile(
             source.name,
@@ -130,16 +107,14 @@ def describe_sources(settings: Extract) -> list[dict[str, Any]]:
     return described
 
 
-def note_addresses(settings: Extract) -> dict[str, str]:
-    """Where each source lies, as a manifest may tell it: a query or a password may be a secret."""
-    return {source.name: note_address(source) for source in settings.sources}
-
-
-def note_address(source: Source) -> str:
-    if "://" not in source.path or is_archived(source):
-        return source.path
-    bare = re.sub("(://)[^/@]*@", rf"\1{HIDDEN}@", hide_query(source.path))
-    return f"{bare}?{HIDDEN}" if "?" in source.path else bare
+def note_addresses(settings: Extract) -> dict[str, Any]:
+    """Where the sources lie, as a manifest may tell it, and Common Crawl's data where any are of these."""
+    noted: dict[str, Any] = {
+        "sources": {source.name: hide_secrets(source.path) for source in settings.sources}
+    }
+    if any(is_archived(source) for source in settings.sources):
+        noted["common_crawl"] = hide_secrets(settings.common_crawl)
+    return noted
 
 
 def sample_files(files: list[SourceFile]) -> list[str]:

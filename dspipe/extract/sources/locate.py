@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from dspipe.extract.sources.common_crawl import KINDS, read_address
-from dspipe.extract.sources.file import SourceFile, hide_query, print_safely
-from dspipe.extract.sources.find import HIDDEN, choose_format, is_archived
+from dspipe.extract.sources.file import HIDDEN, SourceFile, hide_secrets, print_safely
+from dspipe.extract.sources.find import choose_format, is_archived
 from dspipe.extract.sources.local import Found, find_local, fixed_prefix
 from dspipe.extract.sources.patience import Access
 from dspipe.extract.sources.remote import find_remote
@@ -25,8 +25,9 @@ def locate_file(source: Source, path: str, settings: Extract, folders: Sequence[
         DspipeError: it is not there, or cannot be asked for.
     """
     access = Access(settings.retries, settings.connections)
-    if HIDDEN in source.path:
-        problem = f"its address is known as {source.path} only, without what may be a secret"
+    known = settings.common_crawl if is_archived(source) else source.path
+    if HIDDEN in known:
+        problem = f"its address is known as {known} only, without what may be a secret"
         raise absent(source, path, problem)
     if "://" in source.path:
         found = find_address(source, path, settings.common_crawl, access)
@@ -36,7 +37,7 @@ def locate_file(source: Source, path: str, settings: Extract, folders: Sequence[
         kind = KINDS[read_address(source)[1]] if is_archived(source) else None
         format = source.format or kind or choose_format(source, path)
         return SourceFile(source.name, address, path, size, format, source.domain, source.columns, access)
-    raise absent(source, path, f"it is not at {hide_query(source.path)} any more")
+    raise absent(source, path, f"it is not at {hide_secrets(source.path)} any more")
 
 
 def find_address(source: Source, path: str, common_crawl: str, access: Access) -> list[Found]:

@@ -9,7 +9,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 from urllib.parse import urlsplit
 
-from dspipe.extract.sources.file import AGAIN, describe_error, hide_query, refusal
+from dspipe.extract.sources.file import AGAIN, describe_error, hide_secrets, refusal
 from dspipe.extract.sources.local import Found, fixed_prefix
 from dspipe.extract.sources.patience import Access, Lost, Patience, persist
 from dspipe.extract.sources.slots import take_slot
@@ -110,7 +110,7 @@ def explain(source: Source, address: str, error: Exception) -> DspipeError:
         protocol = address.partition("://")[0].rpartition("::")[2]
         package = PACKAGES.get(protocol, f"of fsspec's {protocol} driver ({describe_error(error)})")
         return refusal(source, f"{protocol}:// needs the package {package}; pip install {package}")
-    shown = hide_query(address)
+    shown = hide_secrets(address)
     if isinstance(error, Lost):
         return DspipeError(str(refusal(source, f"{shown} cannot be read: {describe_error(error)}; {AGAIN}")))
     if isinstance(error, FileNotFoundError) or getattr(error, "status", None) == 404:
@@ -119,5 +119,6 @@ def explain(source: Source, address: str, error: Exception) -> DspipeError:
 
 
 def file_name(address: str) -> str:
-    """The last part of an address's path, without a query, which may hold a secret."""
-    return urlsplit(address).path.rstrip("/").rpartition("/")[2] or urlsplit(address).netloc
+    """The last part of an address's path, or its server; no password and no query, which are secrets."""
+    parts = urlsplit(address)
+    return parts.path.rstrip("/").rpartition("/")[2] or parts.netloc.rpartition("@")[2]

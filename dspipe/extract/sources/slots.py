@@ -6,17 +6,20 @@ ends, however it ends.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
+import shutil
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from tempfile import gettempdir
+from tempfile import gettempdir, mkdtemp
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import xxhash
 
@@ -34,7 +37,24 @@ held = (
 
 
 def default_folder() -> str:
-    return str(Path(gettempdir()) / f"dspipe-{os.getuid()}")
+    """One for all processes of a user; one for this process alone where somebody else has taken its name."""
+    folder = Path(gettempdir()) / f"dspipe-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileExistsError:  # no folder, or a link to nowhere
+        return private_folder()
+    except OSError:
+        return str(folder)  # `wait_for_slot` says why not
+    status = folder.lstat()
+    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022
+    return str(folder) if ours else private_folder()
+
+
+@cache
+def private_folder() -> str:
+    folder = mkdtemp(prefix="dspipe-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextmanager
@@ -59,8 +79,9 @@ def take_slot(address: str, count: int, folder: str) -> Iterator[None]:
 
 def name_server(address: str) -> str | None:
     """`https://host:port`, `s3://bucket`; None for what lies on this machine."""
-    parts = urlsplit(address.rpartition("::")[2])
-    return None if parts.scheme in ("", "file", "local", "memory") else f"{parts.scheme}://{parts.netloc}"
+    scheme, mark, rest = address.rpartition("::")[2].partition("://")
+    here = not mark or scheme in ("file", "local", "memory")
+    return None if here else f"{scheme}://{rest.partition('/')[0]}"
 
 
 def wait_for_slot(folder: Path, server: str, count: int) -> tuple[Path, int]:

@@ -48,8 +48,15 @@ def read_table(
 ) -> Iterator[int]:
     """Take the rows of the blocks that begin in a span, and yield the boundaries.
 
-    A file that cannot be opened is one block, which cannot be read.
+    A file that cannot be opened is one block, which cannot be read. One that was being opened when a process
+    was killed, or its first row read, which looks the same, is not opened again: it is one lost record.
     """
+    if 0 in rows.skipped:
+        if span.begin == 0:
+            yield 0
+            rows.drop("crashed", file, 0)
+            yield max(1, file.bytes or 0)
+        return
     with open_source(file) as stream:
         try:
             table = open_table(stream)
@@ -75,6 +82,7 @@ def read_table(
                 yield row
             begun = True
             yield from take_block(file, row, block, read_windows(block, row, readers, columns), rows, stream)
+        stream.raise_failure()  # what was lost may look like the file's end
 
 
 def read_windows(
@@ -121,10 +129,10 @@ def take_block(
                 row += 1
                 yield row
     except BrokenStream as broken:
-        stream.raise_failure()
         reason = broken.reason
     except Unusable as unusable:
         reason = str(unusable)
     if row < block.end:
+        stream.raise_failure()
         rows.drop("crashed" if row in rows.skipped else reason, file, row)
         yield block.end

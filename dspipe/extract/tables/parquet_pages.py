@@ -26,7 +26,6 @@ DICTIONARY = 2  # a kind of page
 HEADERS = {0: 5, DICTIONARY: 7, 3: 8}  # for data in two versions, and for dictionaries: the field to look at
 ENCODING = {0: 2, DICTIONARY: 2, 3: 4}  # and in there
 DELTA_BYTE_ARRAY = 7  # an encoding: a value begins like the one before
-BY_DICTIONARY = (2, 8)  # encodings: a value is the number of one in the dictionary
 CODECS = {1: "snappy", 2: "gzip", 4: "brotli", 6: "zstd", 7: "lz4_raw"}  # others are Parquet's own
 
 

@@ -80,9 +80,7 @@ class Extract(Table, frozen=True):
     ] = "main"
     comments: Annotated[bool, Meta(description="keep what readers of a page have written below it")] = False
     links: Annotated[bool, Meta(description="write the addresses of links behind their text")] = False
-    alt_text: Annotated[bool, Meta(description="write what describes an image (not with `careful`)")] = (
-        False
-    )
+    alt_text: Annotated[bool, Meta(description="write what describes an image (not with `careful`)")] = False
     same_url: Annotated[
         Literal["all", "newest", "longest"],
         Meta(

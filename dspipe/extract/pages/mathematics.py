@@ -262,9 +262,7 @@ def rewrite_image(source: Source, start: re.Match[bytes]) -> Rewritten | None:
     end = source.find_tag_end(start.end()) if source.patience > 0 else None
     if end is None:
         return None
-    if (
-        source.page.find(b"<img", start.end(), end) >= 0
-    ):  # never closed: each would be read to the end
+    if source.page.find(b"<img", start.end(), end) >= 0:  # never closed: each would be read to the end
         source.patience -= 1
         return None
     attributes = read_attributes(source.page[start.end() : end])

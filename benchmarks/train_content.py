@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from dspipe.extract.markup.blocks import BEGIN, END
+from dspipe.extract.mathematics.formulas import rewrite_mathematics
 from dspipe.extract.pages.charset import decode_text, recode_page
 from dspipe.extract.pages.content import MEASURES
-from dspipe.extract.pages.mathematics import rewrite_mathematics
 from dspipe.extract.pages.page import get_desk
 from dspipe.recipe import Extract
 

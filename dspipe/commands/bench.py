@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from dspipe.bench import BENCHES, Options
+from dspipe.commands.terminal import show_lines
 from dspipe.recipe import RecipeError
 
 
@@ -42,7 +43,7 @@ def run_bench(name: str, options: Options, as_json: bool) -> None:
         "repeat": options.repeat,
     }
     module = importlib.import_module(f"dspipe.bench.{name}")
-    figures = module.run(options, print_nothing if as_json else print_safely)
+    figures = module.run(options, print_nothing if as_json else print_plainly)
     print_line({**report, "figures": round_figures(figures)})
 
 
@@ -54,5 +55,5 @@ def print_nothing(line: str) -> None:
     """What `--json` leaves of the lines for people."""
 
 
-def print_safely(line: str) -> None:
-    click.echo("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line))
+def print_plainly(line: str) -> None:
+    click.echo(show_lines(line))

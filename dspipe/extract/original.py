@@ -120,9 +120,8 @@ def find_record(file: SourceFile, offset: int, settings: Extract) -> Record | No
         archive = Archive(
             open_members(file, stream, dialect.first), dialect, partial(measure_block, settings)
         )
-        if not archive.enter(Span(offset, None, exact=True)) or archive.offset != offset:
-            return None
-        return archive.read()
+        entered = archive.enter(Span(offset, None, exact=True)) and archive.offset == offset
+        return archive.read() if entered and archive.arrive() else None
 
 
 def read_http(record: Record, settings: Extract, deadly: bool) -> tuple[str, str]:

@@ -25,7 +25,6 @@ def read_page(source: Source, path: str, offset: int, settings: Extract) -> str:
 
 
 def test_a_page_of_common_crawl_is_asked_for_alone(tmp_path: Path) -> None:
-    pytest.importorskip("aiohttp")
     pages = make_pages(40)
     address = write_archive(tmp_path, {f"{number}.warc.gz": b"".join(pages) for number in range(5)})
     source, offset = Source(name="cc", path=address), sum(map(len, pages[:30]))
@@ -41,8 +40,6 @@ def test_a_page_of_common_crawl_is_asked_for_alone(tmp_path: Path) -> None:
 
 
 def test_a_page_in_a_bucket_is_found_by_a_glob_and_by_its_address(tmp_path: Path) -> None:
-    pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
     write_sources(tmp_path / "deep" / "data")
     with serve_s3("crawl", tmp_path):
         every = Source(name="s", path="s3://crawl/deep/**/*.jsonl")

@@ -20,8 +20,6 @@ from dspipe.recipe import DspipeError, Extract, RecipeError, Source
 from tests.extract.crawls import make_pages, make_record
 from tests.extract.servers import CRAWL, make_texts, serve_s3, serve_web, write_archive
 
-pytest.importorskip("aiohttp")
-
 ROOT = Path(__file__).parent.parent.parent
 FILES = {
     f"CC-MAIN-20240220211055-0000{number}.warc.gz": b"".join(make_pages(20, 20 * number))
@@ -66,7 +64,6 @@ def test_files_are_chosen_by_their_numbers(archive):
 
 
 def test_the_base_may_be_a_bucket(archive):
-    pytest.importorskip("moto.server")
     with serve_s3("commoncrawl", archive):
         assert numbers("?files=1-2", "s3://commoncrawl/") == [1, 2]
         (file,) = find("?files=0", "s3://commoncrawl")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from dspipe.extract.markup import tags
 from dspipe.extract.markup.attributes import hashed
 from dspipe.extract.markup.blocks import FLAGS, KIND, LINKED
+from dspipe.extract.mathematics.formulas import rewrite_mathematics
 from dspipe.extract.pages.charset import recode_page
-from dspipe.extract.pages.mathematics import rewrite_mathematics
 from dspipe.extract.pages.page import extract_page
 from dspipe.recipe import Extract
 from tests.extract.guarded import assert_twins_agree, find_blocks

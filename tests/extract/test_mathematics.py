@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspipe.extract.pages.mathematics import rewrite_mathematics
+from dspipe.extract.mathematics.formulas import rewrite_mathematics
 
 GOLD = Path(__file__).parents[2] / "benchmarks" / "gold"
 X2 = "<msup><mi>x</mi><mn>2</mn></msup>"

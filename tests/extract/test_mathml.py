@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspipe.extract.pages.mathml import convert_mathml
+from dspipe.extract.mathematics.mathml import convert_mathml
 
 FRACTION = "<mfrac><mi>a</mi><mi>b</mi></mfrac>"
 TABLE = (

@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lxml.html
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -157,12 +158,11 @@ simple = st.recursive(
 @settings(max_examples=100, deadline=None)
 @given(simple)
 def test_the_words_of_clean_pages_are_those_that_other_parsers_find(body: str) -> None:
-    lxml = pytest.importorskip("lxml.html")
     page = f"<html><head><title>t</title></head><body>{body}</body></html>"
     words = extract_page(page.encode(), None, FULL).text.split()
     bullets = [word for word in words if word != "-"]
     assert bullets == extract_plain_text(page, main_content=False, list_bullets=False).split()
-    assert bullets == lxml.document_fromstring(page).body.text_content().split()
+    assert bullets == lxml.html.document_fromstring(page).body.text_content().split()
 
 
 # ---- malice
@@ -232,6 +232,17 @@ def test_the_careful_profile_without_its_package_ends_the_run(
     monkeypatch.setitem(sys.modules, "trafilatura", None)
     with pytest.raises(RecipeError, match=r'pip install "dspipe\[careful\]"'):
         read_span(open_file(tmp_path / "x.warc.gz"), Span(), Extract(profile="careful"))
+
+
+def test_the_careful_profile_gives_what_trafilatura_finds() -> None:
+    words = "The river rose in the night, and by morning the lower field was under water. " * 3
+    page = "<title>Floods</title><nav><a href=/>Home</a></nav>"
+    page += (
+        f"<article><h1>Floods</h1>{f'<p>{words}</p>' * 5}<p>Then <math><mi>x</mi></math> fell.</p></article>"
+    )
+    found = extract_page(page.encode(), None, Extract(profile="careful"))
+    assert found.title == "Floods" and found.text.count("The river rose") == 15
+    assert "Home" not in found.text and "$x$" in found.text
 
 
 def test_comments_are_kept_when_they_are_asked_for() -> None:

@@ -39,8 +39,6 @@ from dspipe.recipe import Columns, DspipeError, Extract, RecipeError, Source
 from tests.extract.crawls import make_pages
 from tests.extract.servers import make_texts, serve_s3, serve_web
 
-pytest.importorskip("aiohttp")
-
 CONTENT = random.Random(1).randbytes(9_000_001)
 CRAWL = b"".join(make_pages(300))
 
@@ -476,8 +474,6 @@ def test_places_are_per_server_and_local_files_need_none(tmp_path):
 
 @pytest.fixture(scope="module")
 def bucket(folder):
-    pytest.importorskip("moto.server")
-    pytest.importorskip("s3fs")
     with serve_s3("crawl", folder):
         yield "s3://crawl"
 

@@ -280,7 +280,6 @@ def test_what_may_be_secret_in_an_address_is_hidden(address, shown):
     ],
 )
 def test_no_sentence_tells_a_password(address):
-    pytest.importorskip("aiohttp")
     source = Source(name="web", path=address)
     with pytest.raises(DspipeError) as refused:
         find_files(source, Extract(retries=0))

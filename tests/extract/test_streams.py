@@ -141,7 +141,6 @@ def test_a_file_is_entered_at_a_line_or_at_an_exact_offset(tmp_path, compress):
 
 
 def test_only_the_first_span_reads_what_a_server_without_ranges_sends(tmp_path):
-    pytest.importorskip("aiohttp")
     size = (tmp_path / "x.jsonl").write_bytes(b'{"text": "a"}\n' * 30_000)
     with serve_web(tmp_path, ranges=False) as (address, behaviour):
         file = open_file(f"{address}/x.jsonl")

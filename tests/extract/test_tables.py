@@ -290,7 +290,6 @@ def test_a_file_that_killed_a_process_when_it_was_opened_is_one_record(tmp_path,
 
 @every_writer
 def test_a_server_that_is_lost_ends_the_run_wherever_that_happens(tmp_path, write_table):
-    pytest.importorskip("aiohttp")
     noise = random.Random(1)
     table = pa.table({"text": [noise.randbytes(8000).hex() for _ in range(400)]})
     path = write_table(tmp_path / "x", table, 200)

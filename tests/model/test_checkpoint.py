@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
 
 from dspipe.model.checkpoint import (
@@ -16,8 +17,6 @@ from dspipe.model.checkpoint import (
 from dspipe.model.transformer import Transformer
 from dspipe.recipe import PRESETS, DspipeError, Model
 from tests.reference.networks import VOCABULARY, random_batch, small_network
-
-transformers = pytest.importorskip("transformers")
 
 V2: dict[str, Any] = {"gate": "softmax", "mtp_depth": 0, "key_value_rank": 10}
 SHAPES: list[dict[str, Any]] = [

@@ -7,6 +7,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+import unicodedata2
 
 from dspipe.text import unicode
 from dspipe.text.unicode import COMPOSES, LOWER, SENTENCE_END, SPACELESS, UPPER, load_classes
@@ -28,7 +29,6 @@ def all_entries() -> np.ndarray:
 
 
 def test_the_table_is_what_unicodedata2_says() -> None:
-    unicodedata2 = pytest.importorskip("unicodedata2")
     if unicodedata2.unidata_version != unicode.VERSION:
         pytest.skip(f"unicodedata2 has Unicode {unicodedata2.unidata_version}, not {unicode.VERSION}")
     assert np.array_equal(unicode.build_classes(), all_entries())

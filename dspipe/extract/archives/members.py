@@ -63,10 +63,8 @@ class Members(Protocol):
         """The offset of the first member at or behind `begin` and before `end` that begins with a record."""
 
 
-class Plain:
-    """An uncompressed file: one member."""
-
-    plain = True
+class Windowed:
+    """What both kinds of files have in common: a window on the stored bytes."""
 
     def __init__(self, window: Window) -> None:
         self._window = window
@@ -81,6 +79,12 @@ class Plain:
 
     def enter(self, offset: int) -> None:
         self._window.move(offset)
+
+
+class Plain(Windowed):
+    """An uncompressed file: one member."""
+
+    plain = True
 
     def next(self) -> int | None:
         return self._window.offset if self._window.peek(1) else None
@@ -97,28 +101,17 @@ class Plain:
         return None
 
 
-class Compressed:
+class Compressed(Windowed):
     """A compressed file: members are looked for by the bytes with which they begin."""
 
     plain = False
 
     def __init__(self, window: Window, codec: Codec, first: re.Pattern[bytes]) -> None:
+        super().__init__(window)
         self.read = codec.read
-        self._window = window
         self._codec = codec
         self._magic = codec.magic
         self._match = re.compile(rb"[\r\n]*(?:%b)" % first.pattern).match
-
-    @property
-    def offset(self) -> int:
-        return self._window.offset
-
-    @property
-    def jumps(self) -> bool:
-        return self._window.jumps
-
-    def enter(self, offset: int) -> None:
-        self._window.move(offset)
 
     def next(self) -> int | None:
         if self._window.peek(len(self._magic)) != self._magic:

@@ -35,9 +35,7 @@ def add_text(file: SourceFile, rows: Rows, settings: Extract) -> None:
     """Take the text of a file, or count why there is none."""
     with open_source(file) as stream:
         try:
-            content = read_content(
-                stream, 4 * settings.max_characters
-            )  # no character has more than four bytes
+            content = read_content(stream, 4 * settings.max_characters)  # UTF-8 has up to four bytes each
         except BrokenStream as broken:
             stream.raise_failure()
             return rows.drop(broken.reason, file, 0)

@@ -24,7 +24,8 @@ def load_trafilatura() -> Any:
 
 def extract_carefully(page: bytes, settings: Extract) -> tuple[str | None, str]:
     """(title, text) of a page in UTF-8; both are empty where trafilatura finds no content."""
-    html = page.decode("utf-8", "replace")
+    # without the word "html" at its beginning trafilatura takes a page for something else, and gives nothing
+    html = "<!DOCTYPE html>" + page.decode("utf-8", "replace")
     document = load_trafilatura().bare_extraction(
         html,
         include_comments=settings.comments,

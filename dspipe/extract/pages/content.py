@@ -199,9 +199,18 @@ def survey_page(text, blocks, count, elements, element_count, facts, sums, page)
 @inlined
 def measure_block(i, blocks, count, elements, facts, sums, page, row):  # type: ignore[no-untyped-def]
     """Fill row[:len(MEASURES)] for block `i`; to be called in the order of the blocks."""
+    at = measure_itself(i, blocks, facts, row)
+    at = measure_place(i, count, facts, page, row, at)
+    at = measure_holders(i, blocks, elements, sums, page, row, at)
+    at = measure_neighbours(i, blocks, count, facts, row, at)
+    at = measure_joints(i, blocks, count, facts, row, at)
+    measure_lists(i, blocks, facts, sums, row, at)
+
+
+@inlined
+def measure_itself(i, blocks, facts, row):  # type: ignore[no-untyped-def]
+    """OWN, KINDS and AROUND; like those below, it returns the column behind those that it has filled."""
     size = float(blocks[i, END] - blocks[i, BEGIN])
-    parent = blocks[i, ELEMENT]
-    grandparent = elements[parent]
     row[0] = math.log1p(size) / 5.0
     row[1] = facts[i, B_LINKS]
     row[2] = min(facts[i, B_STOPS] / max(size, 1.0) * 30.0, 2.0)
@@ -214,15 +223,28 @@ def measure_block(i, blocks, count, elements, facts, sums, page, row):  # type: 
     for bit in range(1, FLAG_BITS):
         row[at] = float(blocks[i, FLAGS] >> bit & 1)
         at += 1
+    return at
+
+
+@inlined
+def measure_place(i, count, facts, page, row, at):  # type: ignore[no-untyped-def]
+    """PAGE."""
     row[at] = i / count
     row[at + 1] = page[P_BEFORE] / (page[P_GOOD] + 1.0)
     row[at + 2] = math.log1p(count) / 6.0
     row[at + 3] = math.log1p(page[P_GOOD]) / 8.0
     row[at + 4] = page[P_LINKED] / max(page[P_GOOD] + page[P_LINKED], 1.0)
-    at += 5
     page[P_BEFORE] += facts[i, B_GOOD]
-    steps = sums[blocks[i, ELEMENT], E_STEPS]
-    row[at] = sums[blocks[i, ELEMENT], E_INSIDE]
+    return at + 5
+
+
+@inlined
+def measure_holders(i, blocks, elements, sums, page, row, at):  # type: ignore[no-untyped-def]
+    """HOLDERS."""
+    parent = blocks[i, ELEMENT]
+    grandparent = elements[parent]
+    steps = sums[parent, E_STEPS]
+    row[at] = sums[parent, E_INSIDE]
     row[at + 1] = min(steps, 6.0) / 6.0
     row[at + 2] = steps <= 1.0
     row[at + 3] = sums[parent, E_SCORE] / page[P_SCORE]
@@ -236,7 +258,12 @@ def measure_block(i, blocks, count, elements, facts, sums, page, row):  # type: 
     row[at + 11] = i < page[P_FIRST]
     row[at + 12] = i > page[P_LAST]
     row[at + 13] = min(max(page[P_FIRST] - i, i - page[P_LAST], 0.0), 30.0) / 30.0
-    at += 14
+    return at + 14
+
+
+@inlined
+def measure_neighbours(i, blocks, count, facts, row, at):  # type: ignore[no-untyped-def]
+    """NEIGHBOUR, of the block before and of the block behind."""
     for other in (i - 1, i + 1):
         there = 0 <= other < count
         row[at] = math.log1p(facts[other, B_GOOD]) / 5.0 if there else 0.0
@@ -245,8 +272,14 @@ def measure_block(i, blocks, count, elements, facts, sums, page, row):  # type: 
         row[at + 3] = there and blocks[other, KIND] == PARAGRAPH
         row[at + 4] = min(facts[other, B_STOPS], 10.0) / 5.0 if there else 0.0
         at += 5
+    return at
+
+
+@inlined
+def measure_joints(i, blocks, count, facts, row, at):  # type: ignore[no-untyped-def]
+    """JOINTS."""
     for other in (i - 1, i + 1):
-        row[at] = 0 <= other < count and blocks[other, ELEMENT] == parent
+        row[at] = 0 <= other < count and blocks[other, ELEMENT] == blocks[i, ELEMENT]
         at += 1
     row[at] = min(blocks[i, GAP], 2) / 2.0
     sentences = 0.0
@@ -257,14 +290,20 @@ def measure_block(i, blocks, count, elements, facts, sums, page, row):  # type: 
     for other in range(i + 1, min(i + NEAR + 1, count)):
         sentences += facts[other, B_GOOD] * facts[other, B_ENDED]
     row[at + 2] = math.log1p(sentences) / 7.0
+    return at + 3
+
+
+@inlined
+def measure_lists(i, blocks, facts, sums, row, at):  # type: ignore[no-untyped-def]
+    """LISTS: in lists and tables the same measures mean other things."""
     prose = (1.0 - facts[i, B_LINKS]) * facts[i, B_ENDED]
     item = blocks[i, FLAGS] >> LISTED_BIT & 1
     cell = blocks[i, FLAGS] >> TABLE_BIT & 1
-    row[at + 3] = item * prose
-    row[at + 4] = item * math.log1p(facts[i, B_GOOD]) / 5.0
-    row[at + 5] = item * sums[blocks[i, ELEMENT], E_INSIDE]
-    row[at + 6] = cell * prose
-    row[at + 7] = cell * sums[blocks[i, ELEMENT], E_INSIDE]
+    row[at] = item * prose
+    row[at + 1] = item * math.log1p(facts[i, B_GOOD]) / 5.0
+    row[at + 2] = item * sums[blocks[i, ELEMENT], E_INSIDE]
+    row[at + 3] = cell * prose
+    row[at + 4] = cell * sums[blocks[i, ELEMENT], E_INSIDE]
 
 
 @kernel

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from dspipe.extract.markup import blocks, layout
 from dspipe.extract.markup.tags import BYLINE, COMMENTS, FORM, NAVIGATION, NOTICE, SHARING, load_names
+from dspipe.extract.mathematics.formulas import rewrite_mathematics
 from dspipe.extract.pages import content, rendering
 from dspipe.extract.pages.charset import recode_page
-from dspipe.extract.pages.mathematics import rewrite_mathematics
 from dspipe.extract.pages.weights import load_weights
 from dspipe.extract.reasons import Unusable
 from dspipe.recipe import Extract

@@ -1,94 +1,33 @@
-r"""Presentation MathML → LaTeX.
-
-The markup comes from anybody, so nothing here recurses: elements are kept on a stack, and each becomes a
-piece of LaTeX when it ends. A piece knows its role, because how LaTeX is written depends on the neighbours:
-`-` is spaced between two operands only, `(` before a table makes it a `pmatrix`, `∑` takes its limits as
-scripts.
-"""
+"""Elements of presentation MathML, their children converted already → LaTeX."""
 
 from __future__ import annotations
 
-import html
 import re
-import unicodedata
 from collections.abc import Callable
-from functools import lru_cache
-from typing import NamedTuple
 
-DEEPEST = 200
-TAG = re.compile(r"""<(/?)([A-Za-z][\w:.-]*+)((?>[^"'<>]++|"[^"]*+"|'[^']*+')*+)>""")
-ATTRIBUTE = re.compile(r"""([\w:-]++)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'>]++))""")
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+from dspipe.extract.mathematics.symbols import (
+    EXTENSIBLE,
+    FUNCTIONS,
+    IN_TEXT,
+    NOTHING,
+    OVER,
+    PRIMES,
+    SIGNS,
+    STYLES,
+    TERM,
+    UNDER,
+    WHITESPACE,
+    WITH_LIMITS,
+    Attributes,
+    Piece,
+    collide,
+    own_text,
+    write_character,
+    write_characters,
+)
 
-# Each word below is a character and the command that writes it.
-ORDINARY = r"""
-αalpha βbeta γgamma δdelta ϵepsilon εvarepsilon ζzeta ηeta θtheta ϑvartheta ιiota κkappa ϰvarkappa λlambda μmu
-µmu νnu ξxi πpi ϖvarpi ρrho ϱvarrho σsigma ςvarsigma τtau υupsilon ϕphi φvarphi χchi ψpsi ωomega ΓGamma ΔDelta
-ΘTheta ΛLambda ΞXi ΠPi ΣSigma ΥUpsilon ΦPhi ΨPsi ΩOmega ∆Delta ΩOmega ℵaleph ℶbeth ℏhbar ℓell ℘wp ℜRe ℑIm
-ıimath ȷjmath ∂partial ∇nabla ∞infty ∅emptyset ∃exists ∄nexists ∀forall ¬neg ⊤top ⊥bot ∠angle ∡measuredangle
-△triangle □square ■blacksquare ◊lozenge ♭flat ♮natural ♯sharp ♠spadesuit ♡heartsuit ♢diamondsuit ♣clubsuit
-…ldots ⋯cdots ⋮vdots ⋱ddots °circ ℧mho ðeth †dagger ‡ddagger §S ¶P £pounds ∁complement ★bigstar √surd
-"""
-RELATIONS = r"""
-≤leq ≥geq ≠neq ≈approx ≡equiv ∼sim ~sim ≃simeq ≅cong ≐doteq ≜triangleq ∝propto ≪ll ≫gg ≺prec ≻succ ⪯preceq
-⪰succeq ≼preccurlyeq ≽succcurlyeq ≲lesssim ≳gtrsim ⩽leqslant ⩾geqslant ≮nless ≯ngtr ≰nleq ≱ngeq ∈in ∉notin ∋ni
-⊂subset ⊃supset ⊆subseteq ⊇supseteq ⊊subsetneq ⊋supsetneq ⊈nsubseteq ⊉nsupseteq ⊏sqsubset ⊑sqsubseteq
-⊒sqsupseteq ∣mid ∤nmid ∥parallel ∦nparallel ⊢vdash ⊣dashv ⊨models ⊩Vdash ≍asymp ⋈bowtie →to ←leftarrow
-↔leftrightarrow ⇒Rightarrow ⇐Leftarrow ⇔Leftrightarrow ⟶longrightarrow ⟵longleftarrow ⟷longleftrightarrow
-⟹Longrightarrow ⟸Longleftarrow ⟺Longleftrightarrow ↦mapsto ⟼longmapsto ↪hookrightarrow ↩hookleftarrow
-↠twoheadrightarrow ↣rightarrowtail ⇀rightharpoonup ↼leftharpoonup ⇌rightleftharpoons ⇄rightleftarrows ↑uparrow
-↓downarrow ↕updownarrow ⇑Uparrow ⇓Downarrow ↗nearrow ↘searrow ↙swarrow ↖nwarrow ⇝rightsquigarrow ↛nrightarrow
-⇏nRightarrow ⊲vartriangleleft ⊳vartriangleright ⊴trianglelefteq ⊵trianglerighteq ∴therefore ∵because
-"""
-BINARY = r"""
-±pm ∓mp ×times ÷div ⋅cdot ·cdot ∙bullet •bullet ∘circ ∗ast ⋆star ⊕oplus ⊖ominus ⊗otimes ⊘oslash ⊙odot ∪cup
-∩cap ⊎uplus ⊓sqcap ⊔sqcup ∧wedge ^wedge ∨vee ∖setminus ⧵setminus ≀wr ⋄diamond ⋉ltimes ⋊rtimes ⨿amalg ⊻veebar
-"""
-LARGE = r"""
-∑sum ∏prod ∐coprod ∫int ∬iint ∭iiint ⨌iiiint ∮oint ∯oiint ⋃bigcup ⋂bigcap ⋁bigvee ⋀bigwedge ⨁bigoplus
-⨂bigotimes ⨀bigodot ⨄biguplus ⨆bigsqcup
-"""
-OPENING = "{{ ⟨langle 〈langle ⌈lceil ⌊lfloor ⟮lgroup ⌜ulcorner ⟦llbracket"
-CLOSING = "}} ⟩rangle 〉rangle ⌉rceil ⌋rfloor ⟯rgroup ⌝urcorner ⟧rrbracket"
-FUNCTION_NAMES = """
-arccos arcsin arctan arg cos cosh cot coth csc deg det dim exp gcd hom inf ker lg lim liminf limsup ln log max
-min Pr sec sin sinh sup tan tanh
-"""
-FUNCTIONS = frozenset(FUNCTION_NAMES.split())
-WITH_LIMITS = ("det", "gcd", "inf", "lim", "liminf", "limsup", "max", "min", "Pr", "sup")
-OVER = {
-    **dict.fromkeys("^ˆ̂⏜", "hat widehat"),
-    **dict.fromkeys("¯‾―ˉ̅_̄", "bar overline"),
-    **dict.fromkeys("→⃗⇀", "vec overrightarrow"),
-    **dict.fromkeys("~˜∼̃", "tilde widetilde"),
-    **dict.fromkeys("˙̇.", "dot"),
-    **dict.fromkeys("¨̈", "ddot"),
-    "←": "overleftarrow",
-    "↔": "overleftrightarrow",
-    "⃛": "dddot",
-    "ˇ": "check",
-    "˘": "breve",
-    "´": "acute",
-    "`": "grave",
-    "˚": "mathring",
-    "⏞": "overbrace",
-}
-UNDER = {**dict.fromkeys("_¯‾―̲̱", "underline"), "⏟": "underbrace", "→": "underrightarrow"}
-EXTENSIBLE = {"→": "xrightarrow", "⟶": "xrightarrow", "←": "xleftarrow", "⟵": "xleftarrow"}
 MATRICES = {"()": "pmatrix", "[]": "bmatrix", "{}": "Bmatrix", "||": "vmatrix", "‖‖": "Vmatrix", "{": "cases"}
-STYLES = {
-    "bold": "mathbf",
-    "bold-italic": "boldsymbol",
-    "double-struck": "mathbb",
-    "script": "mathcal",
-    "bold-script": "mathcal",
-    "fraktur": "mathfrak",
-    "black-letter": "mathfrak",
-    "bold-fraktur": "mathfrak",
-    "sans-serif": "mathsf",
-    "monospace": "mathtt",
-    "normal": "mathrm",
-}
+
 NOTATIONS = {
     "box": "boxed",
     "top": "overline",
@@ -97,179 +36,12 @@ NOTATIONS = {
     "downdiagonalstrike": "bcancel",
     "radical": "sqrt",
 }
-CONTENT = frozenset(
-    ("apply", "bind", "ci", "cn", "csymbol", "lambda", "reln", "matrix", "vector", "piecewise")
-)
-INVISIBLE = dict.fromkeys(map(ord, "\u2062\u2063\u2064\u200b\u200c\u200d\ufeff\ufe0e\ufe0f"))
-PRIMES = {"'": 1, "′": 1, "″": 2, "‴": 3, "⁗": 4}
+
 TALL = (r"\frac{", r"\begin{", r"\sum_", r"\prod_", r"\int_")
 SPACED_COMMANDS = (r"\frac{", r"\sqrt{", r"\binom{")
-SIGNS = ("+", "-", r"\pm", r"\mp")
-SPECIAL = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", **{c: "\\" + c for c in "{}$&#_%"}}
-IN_TEXT = str.maketrans(SPECIAL)
-STYLED_LETTER = re.compile(r"(?:MATHEMATICAL )?([A-Z -]+?) (?:CAPITAL|SMALL|DIGIT|NABLA|PARTIAL)\b")
-TERM = re.compile(r"[^\W_]|\\[A-Za-z]")
-WHITESPACE = re.compile(r"\s+")
+
 WIDTH = re.compile(r"(\d{1,4}(?:\.\d{0,30})?|\.\d{1,30})(em|ex|px|pt)")
 UNITS = {"em": 1, "ex": 2, "px": 16, "pt": 10}
-
-
-class Piece(NamedTuple):
-    """LaTeX and the role it plays; `text` is a token's own text, a table's rows, a choice's binomial."""
-
-    latex: str
-    role: str = "atom"
-    text: str = ""
-
-
-class Element(NamedTuple):
-    """An element that has begun, and the pieces in it so far."""
-
-    name: str
-    attributes: dict[str, str]
-    children: list[Piece]
-
-
-Attributes = dict[str, str]
-NOTHING = Piece("", "nothing")
-
-
-def read_commands(words: str, role: str) -> dict[str, Piece]:
-    return {word[0]: Piece("\\" + word[1:], role, word[0]) for word in words.split()}
-
-
-SYMBOLS = {
-    **read_commands(ORDINARY, "atom"),
-    **read_commands(RELATIONS + BINARY, "infix"),
-    **read_commands(LARGE, "large"),
-    **read_commands(OPENING, "open"),
-    **read_commands(CLOSING, "close"),
-    **{c: Piece(c, "open", c) for c in "(["},
-    **{c: Piece(c, "close", c) for c in ")]"},
-    **{c: Piece(c, "infix", c) for c in "=<>+-:"},
-    **{c: Piece("-", "infix", c) for c in "−‐‑–"},
-    **{c: Piece(c, "comma", c) for c in ",;"},
-    **{c: Piece("'" * n, "prime", c) for c, n in PRIMES.items()},
-    **{c: Piece("\\" + c, "atom", c) for c in "$&_#%"},
-    **{c: Piece(r"\ ", "space", " ") for c in " \xa0\u2002\u2003\u2009"},
-    "\\": Piece(r"\backslash", "atom", "\\"),
-    "‖": Piece(r"\|", "bar", "‖"),
-    "|": Piece("|", "bar", "|"),
-    "\u2061": Piece("", "apply", "\u2061"),
-}
-
-
-def convert_mathml(markup: bytes) -> str | None:
-    r"""One `<math>` element, or what is inside it, as LaTeX without delimiters; "" if it shows nothing.
-
-    None if it is content MathML, is nested more than 200 deep, or ends inside a tag or a comment.
-
-    >>> convert_mathml(b"<msup><mi>x</mi><mn>2</mn></msup><mo>&#8804;</mo><mi>sin</mi><mi>&alpha;</mi>")
-    'x^2 \\leq \\sin \\alpha'
-    """
-    source = markup.decode("utf-8", "replace")
-    stack = [Element("math", {}, [])]
-    position: int | None = 0
-    while position is not None and position < len(source):
-        if source[position] != "<":
-            begin, position = position, source.find("<", position)
-            position = position if position >= 0 else len(source)
-            add_text(stack[-1], html.unescape(source[begin:position]))
-        elif source.startswith(("<!", "<?"), position):
-            position = pass_declaration(stack[-1], source, position)
-        else:
-            position = pass_tag(stack, source, position)
-    if position is None:
-        return None
-    while len(stack) > 1:
-        end_element(stack, stack[-1].name)
-    return build_row({}, stack[0].children).latex.strip()
-
-
-def pass_declaration(element: Element, source: str, begin: int) -> int | None:
-    """Where the comment, CDATA section, … at `begin` ends; the text of CDATA is text."""
-    declarations = ("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", ">"), ("<!", ">")
-    opening, closing = next(pair for pair in declarations if source.startswith(pair[0], begin))
-    end = source.find(closing, begin + len(opening))
-    if end >= 0 and closing == "]]>":
-        add_text(element, source[begin + len(opening) : end])
-    return end + len(closing) if end >= 0 else None
-
-
-def pass_tag(stack: list[Element], source: str, begin: int) -> int | None:
-    """Where the tag at `begin` ends, the stack changed accordingly."""
-    tag = TAG.match(source, begin)
-    if tag is None:
-        return None
-    name = tag[2].rpartition(":")[2].lower()
-    if tag[1]:
-        end_element(stack, name)
-        return tag.end()
-    if name in CONTENT or len(stack) > DEEPEST:
-        return None
-    if name.startswith("annotation"):  # the same formula in another notation
-        end = source.find("</" + tag[2], tag.end())
-        return end if end >= 0 else None
-    found = ATTRIBUTE.findall(tag[3])
-    stack.append(Element(name, {key.lower(): html.unescape(a or b or c) for key, a, b, c in found}, []))
-    if tag[3].endswith("/") or name in ("br", "img", "hr"):
-        end_element(stack, name)
-    return tag.end()
-
-
-def end_element(stack: list[Element], name: str) -> None:
-    """Close the innermost element of that name and all inside it; an end without a start is passed over."""
-    if all(element.name != name for element in stack[1:]):
-        return
-    closed = ""
-    while closed != name:
-        closed, attributes, children = stack.pop()
-        stack[-1].children.append(BUILDERS.get(closed, build_row)(attributes, children))
-
-
-def add_text(element: Element, text: str) -> None:
-    text = text.translate(INVISIBLE)
-    if element.name in TOKENS:
-        element.children.append(Piece(text, "raw", text))
-    elif text.strip():
-        element.children.append(build_text({}, [Piece(text, "raw", text)]))
-
-
-# Characters and tokens
-
-
-@lru_cache(4096)
-def write_character(character: str) -> Piece:
-    """One character as LaTeX; styled letters become the command of their style."""
-    if character in SYMBOLS or character.isascii():
-        return SYMBOLS.get(character, Piece(character if character.isprintable() else "", "atom", character))
-    name = STYLED_LETTER.match(unicodedata.name(character, ""))
-    plain = unicodedata.normalize("NFKC", character)
-    if name is None or len(plain) != 1 or plain == character:
-        return Piece(character if character.isprintable() else "", "atom", character)
-    style = name[1].lower().replace(" ", "-")
-    command = STYLES.get("sans-serif" if style.startswith("sans-serif") else style)
-    inner = write_character(plain).latex
-    return Piece(f"\\{command}{{{inner}}}" if command else inner, "atom", character)
-
-
-def write_characters(text: str) -> str:
-    latex = ""
-    for character in text:
-        piece = write_character(character).latex
-        latex += " " + piece if collide(latex, piece) else piece
-    return latex
-
-
-def collide(before: str, after: str) -> bool:
-    r"""Whether `after` would be read as more letters of the command that ends `before`: \alpha, x."""
-    if not before or before[-1] not in LETTERS or not after or after[0] not in LETTERS:
-        return False
-    return before[-24:].rstrip(LETTERS).endswith("\\")
-
-
-def own_text(children: list[Piece]) -> str:
-    return " ".join("".join(child.text for child in children).split())
 
 
 def build_identifier(attributes: Attributes, children: list[Piece]) -> Piece:
@@ -328,9 +100,6 @@ def build_space(attributes: Attributes, children: list[Piece]) -> Piece:
     ems = float(width[1]) / UNITS[width[2]] if width else 0
     latex = r"\qquad" if ems >= 2 else r"\quad" if ems >= 0.9 else r"\," if ems >= 0.1 else ""
     return Piece(latex, "space", " ")
-
-
-# Rows
 
 
 def build_row(attributes: Attributes, children: list[Piece]) -> Piece:
@@ -425,9 +194,6 @@ def build_fenced(attributes: Attributes, children: list[Piece]) -> Piece:
             pieces.append(write_character(separators[min(number, len(separators)) - 1]))
         pieces.append(child)
     return build_row({}, [*pieces, build_operator({}, [Piece("", "raw", attributes.get("close", ")"))])])
-
-
-# Scripts, fractions, tables
 
 
 def argument(piece: Piece) -> str:

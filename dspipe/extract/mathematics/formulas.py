@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from dspipe.extract.pages.mathml import convert_mathml
+from dspipe.extract.mathematics.mathml import convert_mathml
 from dspipe.text.kernel import kernel, load8
 
 LONGEST = 20_000  # bytes of one formula's markup

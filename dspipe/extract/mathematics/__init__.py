@@ -1,0 +1,1 @@
+"""Mathematics: formulas in a page, in whatever form, become LaTeX."""

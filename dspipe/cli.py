@@ -136,17 +136,32 @@ for _stage in ROAD:
 @click.option(
     "--reason", metavar="REASON", help="Show what was dropped for this reason, and how the originals begin."
 )
+@click.option(
+    "--rule",
+    metavar="RULE",
+    help="Show what a rule of `filter`, or a signal, does, and documents on both sides of its threshold.",
+)
+@click.option(
+    "--at", type=float, metavar="VALUE", help="With --rule: another threshold than the one in force."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def inspect(path: Path, rows: int, reason: str | None, as_json: bool) -> None:
+def inspect(
+    path: Path, rows: int, reason: str | None, rule: str | None, at: float | None, as_json: bool
+) -> None:
     """Show an artifact's schema, counts and a few rows, or a recipe with every setting filled in.
 
     \b
     Example: dspipe inspect shards/smoke/filtered
              dspipe inspect shards/smoke/documents --reason not-html --rows 10
+             dspipe inspect shards/smoke/filtered --rule gopher-words --at 60
     """
+    if at is not None and rule is None:
+        raise click.UsageError("--at goes with --rule: name the rule or the signal")
+    if rule is not None and reason is not None:
+        raise click.UsageError("--rule and --reason show different things: give one of them")
     from dspipe.commands.inspect import inspect as show
 
-    show(path, rows, as_json, reason)
+    show(path, rows, as_json, reason, rule, at)
 
 
 @dspipe.command(short_help="follow one document through a run")
@@ -207,9 +222,20 @@ def clean(run: Path, everything: bool, yes: bool) -> None:
 @click.option(
     "--repeat", type=click.IntRange(min=1), default=5, show_default=True, help="Rounds that are timed."
 )
+@click.option(
+    "--peer",
+    metavar="PYTHON",
+    help="An interpreter that has the yardstick installed, where this one has it not.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON line only.")
 def bench(
-    name: str | None, data: str | None, gold: Path | None, workers: int, repeat: int, as_json: bool
+    name: str | None,
+    data: str | None,
+    gold: Path | None,
+    workers: int,
+    repeat: int,
+    peer: str | None,
+    as_json: bool,
 ) -> None:
     """Measure NAME beside what else does the same work, in the same run; without NAME, list what there is.
 
@@ -221,7 +247,7 @@ def bench(
     from dspipe.bench import Options
     from dspipe.commands.bench import bench as measure
 
-    measure(name, Options(data, gold, workers, repeat), as_json)
+    measure(name, Options(data, gold, workers, repeat, peer), as_json)
 
 
 @dspipe.command(short_help="say what this machine can do")

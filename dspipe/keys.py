@@ -8,8 +8,8 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from dspipe.reading import table_type
-from dspipe.recipe import PRESETS, Columns, Recipe, Source, Table
+from dspipe.reading import find_table
+from dspipe.recipe import PRESETS, Recipe, Table, join
 
 
 def describe_keys() -> str:
@@ -33,23 +33,30 @@ the command line: `--set stage.key=value`, for a source `--set extract.sources.N
 This page is printed by `python -m dspipe.keys`; a test holds it to the code."""
 
 
-def walk_tables() -> Iterator[tuple[str, type[Struct]]]:
-    yield "Top level", Recipe
-    for field in msgspec.structs.fields(Recipe):
-        if is_table(field.type):
-            yield f"`[{field.name}]`", table_type(field.name)
-            for inner in msgspec.structs.fields(table_type(field.name)):
-                dotted = f"{field.name}.{inner.name}"
-                if is_table(inner.type):
-                    yield f"`[{dotted}]`", table_type(dotted)
-                elif dotted == "extract.sources":
-                    yield "`[[extract.sources]]`", Source
-                    yield "`[extract.sources.columns]`", Columns
+def walk_tables(kind: type[Struct] = Recipe, above: str = "") -> Iterator[tuple[str, type[Struct]]]:
+    """Yield (heading, table) for a table and all that are in it, in the order of their keys."""
+    yield (f"`{above}`" if above else "Top level"), kind
+    for field in msgspec.structs.fields(kind):
+        inner = find_table(field.type)
+        if inner is not None:
+            key = join(above.strip("[]"), field.name)
+            yield from walk_tables(inner, write_header(bare(field.type), key))
+
+
+def write_header(kind: Any, key: str) -> str:
+    """How a table is begun in TOML; in a table by name, NAME stands for the name."""
+    if get_origin(kind) is list:
+        return f"[[{key}]]"
+    return f"[{key}.NAME]" if get_origin(kind) is dict else f"[{key}]"
+
+
+def bare(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def is_table(kind: Any) -> bool:
-    inner = get_args(kind)[0] if get_origin(kind) is Annotated else kind
-    return isinstance(inner, type) and issubclass(inner, Table)
+    """Whether a key is nothing but a table, which is listed under its own heading."""
+    return isinstance(bare(kind), type) and issubclass(bare(kind), Table)
 
 
 def describe(kind: Any) -> str:

@@ -6,8 +6,8 @@ all of this is known before any work starts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +32,12 @@ class Step:
     stage: Stage
     header: Header
     state: State
+    lasting: Mapping[str, Header] = field(
+        default_factory=dict
+    )  # of artifacts that have an identity of their own
+
+    def header_of(self, artifact: str) -> Header:
+        return self.lasting.get(artifact, self.header)
 
 
 def stages_until(recipe: Recipe, last: str) -> list[Stage]:
@@ -63,9 +69,11 @@ def plan(recipe: Recipe, folder: Path, stages: Sequence[Stage], rebuild: str | N
             steps += [Step(stage, header, "used")] if stage in stages else []
         elif stage in stages:
             header = make_header(recipe, stage, known)
-            state = "to make again" if stage in rebuilt else find_state(stage, header, folder)
-            steps.append(Step(stage, header, state))
-            known |= dict.fromkeys(stage.writes, header.fingerprint)
+            lasting = {artifact: narrow(header, stage, artifact) for artifact in stage.lasting}
+            state = "to make again" if stage in rebuilt else find_state(stage, header, lasting, folder)
+            step = Step(stage, header, state, lasting)
+            steps.append(step)
+            known |= {artifact: step.header_of(artifact).fingerprint for artifact in stage.writes}
         elif stage not in rebuilt:
             known |= earlier_fingerprints(recipe, stage, folder, known)
     return steps
@@ -136,7 +144,8 @@ def earlier_fingerprints(recipe: Recipe, stage: Stage, folder: Path, known: dict
             else entry
             for entry in manifest.inputs
         ]
-        asked = Header(stage.name, stage.version, identity(recipe, stage), "", inputs)
+        settings = identity(recipe, stage)
+        asked = narrow(Header(stage.name, stage.version, settings, "", inputs), stage, artifact)
         differences = compare(manifest, asked)
         if differences and all(has_grown(stage, difference) for difference in differences):
             shown = describe(stage, differences)
@@ -171,15 +180,38 @@ def make_header(recipe: Recipe, stage: Stage, known: dict[str, str]) -> Header:
     inputs = [{"artifact": artifact, "fingerprint": known[artifact]} for artifact in stage.reads]
     inputs += describe_outside(stage, getattr(recipe, stage.name))
     fixed = {key: value for key, value in settings.items() if key != stage.grows}
-    content = msgspec.json.encode([stage.name, stage.version, fixed, inputs], order="deterministic")
     grown = f"+{settings[stage.grows]}" if stage.grows else ""
-    return Header(stage.name, stage.version, settings, xxhash.xxh3_128_hexdigest(content) + grown, inputs)
+    fingerprint = hash_identity(stage.name, stage.version, fixed, inputs) + grown
+    return Header(stage.name, stage.version, settings, fingerprint, inputs)
 
 
-def find_state(stage: Stage, header: Header, folder: Path) -> State:
+def narrow(header: Header, stage: Stage, artifact: str) -> Header:
+    """The identity of one artifact of a stage: of a lasting one, without what does not matter to it.
+
+    What such a setting names outside the run is left out with it.
+    """
+    if artifact not in stage.lasting:
+        return header
+    keys = stage.lasting[artifact]
+    settings = {key: header.settings[key] for key in keys}
+    inputs = [entry for entry in header.inputs if "artifact" in entry or entry["source"] in keys]
+    fingerprint = hash_identity(artifact, header.version, settings, inputs)
+    return Header(header.stage, header.version, settings, fingerprint, inputs)
+
+
+def hash_identity(name: str, version: int, settings: dict[str, Any], inputs: list[dict[str, Any]]) -> str:
+    content = msgspec.json.encode([name, version, settings, inputs], order="deterministic")
+    return xxhash.xxh3_128_hexdigest(content)
+
+
+def find_state(stage: Stage, header: Header, lasting: Mapping[str, Header], folder: Path) -> State:
     """Compare what is there with what is asked for: the fingerprint decides, the settings explain."""
-    manifests = [read_manifest(folder / artifact) for artifact in stage.writes]
-    made = manifests[0] if all(manifests) else Journal(folder / PROGRESS / stage.name).header()
+    manifests = {artifact: read_manifest(folder / artifact) for artifact in stage.writes}
+    made: Manifest | Header | None = next(
+        manifest for artifact, manifest in manifests.items() if artifact not in lasting
+    )
+    if not all(manifests.values()):
+        made = Journal(folder / PROGRESS / stage.name).header()
     if made is None:
         return "to do"
     if made.fingerprint == header.fingerprint:

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from dspipe.recipe import PRESETS, Mix, Recipe, RecipeError, flatten, join, packed_lengths
+from dspipe.recipe import PRESETS, Epochs, Mix, Recipe, RecipeError, flatten, join, packed_lengths
 
 
 def load_recipe(path: str | Path, assignments: Sequence[str] = ()) -> Recipe:
@@ -118,6 +118,7 @@ def find_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
         if names and name not in names:
             yield "dedup.prefer", f"there is no source named {name}; there are: {', '.join(names)}"
     yield from find_mix_contradictions(recipe.mix)
+    yield from find_idle_caps(recipe.mix, names)
     yield from find_train_contradictions(recipe)
 
 
@@ -136,6 +137,27 @@ def find_mix_contradictions(mix: Mix) -> Iterator[tuple[str, str]]:
         yield "mix.tokens", "bytes and tokens are both given; keep one"
     if mix.tokens is not None and mix.tokenizer is None:
         yield "mix.tokenizer", "tokens are counted with a tokenizer; name one that exists, or give mix.bytes"
+
+
+def find_idle_caps(mix: Mix, sources: list[str]) -> Iterator[tuple[str, str]]:
+    """A table of `max_epochs` that names what has no documents or no share, most often by a slip."""
+    if not isinstance(mix.max_epochs, Epochs):
+        return
+    for name in mix.max_epochs.sources:
+        if sources and name not in sources:
+            known = ", ".join(sources)
+            yield "mix.max_epochs.sources", f"there is no source named {name}; there are: {known}"
+    languages = mix.languages if mix.temperature is None else {}
+    for table, shares, caps in (
+        ("domains", mix.domains, mix.max_epochs.domains),
+        ("languages", languages, mix.max_epochs.languages),
+    ):
+        for name in caps:
+            if shares and not shares.get(name):
+                yield (
+                    f"mix.max_epochs.{table}",
+                    f"{name} has no share in mix.{table}; give it one, or leave it out",
+                )
 
 
 def find_train_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
@@ -200,11 +222,15 @@ def table_type(dotted: str) -> type[Struct]:
     """The class of the table that a dotted key names, e.g. `extract.sources[0]` → `Source`."""
     kind: Any = Recipe
     for key in re.sub(r"\[[^\]]*\]", "", dotted).split(".") if dotted else []:
-        hints = get_type_hints(kind)
-        kind = hints[key]
-        while get_origin(kind) is not None:
-            kind = get_args(kind)[0]
+        kind = find_table(get_type_hints(kind)[key])
     return cast(type[Struct], kind)
+
+
+def find_table(kind: Any) -> type[Struct] | None:
+    """The table that a key holds, alone, in a list, by name, or as one of several things it may be."""
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return kind
+    return next((table for part in get_args(kind) if (table := find_table(part))), None)
 
 
 def allowed_values(dotted: str) -> list[str]:

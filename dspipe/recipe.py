@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 
 class DspipeError(Exception):
@@ -29,9 +29,11 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Natural = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 Positive = Annotated[float, Meta(gt=0.0)]
+NotNegative = Annotated[float, Meta(ge=0.0)]
 Format = Literal["warc", "wet", "wat", "arc", "jsonl", "csv", "parquet", "arrow", "text"]
 Profile = Literal["main", "full", "careful"]
 RuleSet = Literal["none", "gopher", "c4", "fineweb", "code", "math"]
+Private = Literal["email", "ip", "phone", "secret"]
 Preset = Literal["smoke", "50m", "1b", "16b", "236b", "671b"]
 
 NON_NATURAL = ("code", "math")  # every other domain is natural language
@@ -49,6 +51,9 @@ class Columns(Table, frozen=True):
     date: Annotated[str, Meta(description="of the document")] = "date"
     license: Annotated[str, Meta(description="of the document")] = "license"
     language: Annotated[str, Meta(description="a code of two or three letters")] = "language"
+    quality: Annotated[str, Meta(description="a number, the larger the better; becomes `quality`")] = (
+        "quality"
+    )
 
 
 class Source(Table, frozen=True):
@@ -99,22 +104,102 @@ class Extract(Table, frozen=True):
     )
 
 
+class Bound(Table, frozen=True):
+    minimum: Annotated[float | None, Meta(description="what is below is rejected")] = None
+    maximum: Annotated[float | None, Meta(description="what is above is rejected")] = None
+
+
+class Threshold(Bound, frozen=True):
+    """Changes to a rule that exists, or a rule of the recipe's own, which names its `column`."""
+
+    languages: Annotated[
+        dict[str, Bound], Meta(description="other bounds for documents in these languages")
+    ] = {}
+    off: Annotated[bool, Meta(description="nothing is rejected by this rule")] = False
+    column: Annotated[str | None, Meta(description="of a rule of your own: a column of `signals`")] = None
+    domains: Annotated[
+        list[str] | None,
+        Meta(description="of a rule of your own: where it holds; absent: in natural-language domains"),
+    ] = None
+
+
+class Licenses(Table, frozen=True):
+    """Judged as robots.txt judges paths: the longest pattern that fits decides, `allow` on a tie."""
+
+    allow: Annotated[
+        list[str], Meta(description="patterns (`*`, `?`) of licences that stay; given alone: no others do")
+    ] = []
+    deny: Annotated[
+        list[str], Meta(description="patterns of licences that go; a document without one is `unknown`")
+    ] = []
+
+
+def list_private() -> list[Private]:
+    return ["email", "ip", "secret"]
+
+
 class Filter(Table, frozen=True):
     languages: Annotated[
         list[str] | None,
         Meta(description="languages kept, in natural-language domains (not code, not math); absent: all"),
     ] = None
     rules: Annotated[
-        RuleSet | dict[str, RuleSet],
+        RuleSet | list[RuleSet] | dict[str, RuleSet | list[RuleSet]],
         Meta(
-            description="quality rules: one set for the natural-language domains (code and math then keep "
-            "the sets of their own names, but for `none`, which drops nothing at all), or a table "
+            description="quality rules: one set, or several, for the natural-language domains (code and math "
+            "then keep the sets of their own names, but for `none`, which drops nothing at all), or a table "
             "domain = set, where domains not named get `none`"
         ),
     ] = "gopher"
+    thresholds: Annotated[
+        dict[str, Threshold],
+        Meta(description="by a rule's name: other bounds for it; by any other name: a rule of your own"),
+    ] = {}
+    licenses: Annotated[Licenses, Meta(description="which licences stay, by the column `license`")] = (
+        Licenses()
+    )
+    blocklist: Annotated[
+        str | None,
+        Meta(
+            description="a file with one entry a line: a host (and all below it), the beginning of a URL, "
+            "or a word in a URL"
+        ),
+    ] = None
+    private: Annotated[
+        list[Private] | dict[str, list[Private]],
+        Meta(
+            description="what is replaced by placeholders: `email`, `ip`, `phone`, `secret` (keys, tokens); "
+            "for all sources, or by source, where those not named keep their texts"
+        ),
+    ] = field(default_factory=list_private)
+    quality: Annotated[
+        str | None,
+        Meta(description="a column of `signals` that becomes `quality` where the source gives none"),
+    ] = None
     language_characters: Annotated[
         Count, Meta(description="how many characters at the start of a document decide its language")
     ] = 500
+    language_letters: Annotated[
+        Natural, Meta(description="with fewer letters among them the language is `und`")
+    ] = 20
+    language_margin: Annotated[
+        NotNegative | None,
+        Meta(description="below it the language is `und`; absent: 0.5, with a fastText model 0.65"),
+    ] = None
+    language_lines: Annotated[
+        bool,
+        Meta(
+            description="find the language of every line, too: `language_share` and `second_language` tell "
+            "of documents in several"
+        ),
+    ] = False
+    language_model: Annotated[
+        str | None,
+        Meta(
+            description="path of a fastText model to ask instead of py3langid's, with the probability as "
+            "margin (`pip install 'dspipe[fasttext]'`)"
+        ),
+    ] = None
 
 
 class Dedup(Table, frozen=True):
@@ -132,6 +217,13 @@ class Dedup(Table, frozen=True):
     ] = []
 
 
+class Epochs(Table, frozen=True):
+    default: Annotated[Positive, Meta(description="where nothing below says otherwise")] = 1.0
+    sources: Annotated[dict[str, Positive], Meta(description="by source")] = {}
+    domains: Annotated[dict[str, Positive], Meta(description="by domain")] = {}
+    languages: Annotated[dict[str, Positive], Meta(description="by language, in natural language")] = {}
+
+
 class Mix(Table, frozen=True):
     bytes: Annotated[
         Count | None,
@@ -145,7 +237,17 @@ class Mix(Table, frozen=True):
     tokenizer: Annotated[
         str | None, Meta(description="folder or file of an existing tokenizer, to count `tokens` with")
     ] = None
-    max_epochs: Annotated[float, Meta(gt=0.0, description="how often a document may be repeated")] = 1.0
+    max_epochs: Annotated[
+        Positive | Epochs,
+        Meta(
+            description="how often a document may be drawn; as a table: `default`, and by source, domain or "
+            "language, of which the least holds"
+        ),
+    ] = 1.0
+    quality_power: Annotated[
+        float,
+        Meta(ge=0.0, description="draw in proportion to `quality`^power; 0: all documents of a cell alike"),
+    ] = 0.0
     temperature: Annotated[
         Positive | None,
         Meta(description="spreads what named languages leave over the others, by available^(1/temperature)"),

@@ -7,8 +7,8 @@ stage's version when the bytes that it writes change.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -21,6 +21,8 @@ class Stage:
     outside: str | None = None  # module:function that describes what it reads from outside the run
     grows: str | None = None  # the setting that may be raised later: the work is continued, not refused
     neutral: tuple[str, ...] = ()  # settings that no byte of what it writes depends on
+    lasting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # of an artifact, the only settings that it depends on: when others change, it is kept
 
 
 ROAD = (
@@ -28,13 +30,28 @@ ROAD = (
         "extract",
         (),
         ("documents",),
-        2,
+        3,
         outside="dspipe.extract.sources.find:describe_sources",
         neutral=("retries", "connections", "common_crawl"),
     ),
-    Stage("filter", ("documents",), ("signals", "filtered"), 1),
+    Stage(
+        "filter",
+        ("documents",),
+        ("signals", "filtered"),
+        2,
+        outside="dspipe.filter.outside:describe_files",
+        lasting={
+            "signals": (
+                "language_characters",
+                "language_letters",
+                "language_margin",
+                "language_lines",
+                "language_model",
+            )
+        },
+    ),
     Stage("dedup", ("filtered",), ("distinct",), 1),
-    Stage("mix", ("distinct",), ("mixture",), 1, outside="dspipe.mix.tokens:describe_tokenizer"),
+    Stage("mix", ("distinct",), ("mixture",), 2, outside="dspipe.mix.tokens:describe_tokenizer"),
     Stage("tokenizer", ("mixture",), ("tokenizer",), 1),
     Stage("pack", ("mixture", "tokenizer"), ("sequences",), 1),
     Stage("train", ("sequences", "tokenizer"), ("model",), 1, grows="steps", neutral=("checkpoint_steps",)),

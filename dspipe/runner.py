@@ -6,14 +6,14 @@ import errno
 import fcntl
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from dspipe.plan import PROGRESS, Step, plan
 from dspipe.recipe import DspipeError, Recipe, RecipeError
-from dspipe.road import ROAD, STAGES, Stage, load_run
+from dspipe.road import ROAD, Stage, load_run
 from dspipe.shards import (
     MANIFEST,
     Journal,
@@ -81,7 +81,7 @@ def begin_rebuild(recipe: Recipe, folder: Path, steps: list[Step], name: str, ma
     if marker.is_file() and marker.read_bytes() == asked:
         return plan(recipe, folder, [step.stage for step in steps])
     marker.unlink(missing_ok=True)
-    forget(folder, name)
+    forget(folder, steps, name)
     write_file(marker, asked)  # now that nothing of other settings is left
     return steps
 
@@ -112,7 +112,7 @@ def run_stage(step: Step, recipe: Recipe, folder: Path, pool: Pool, watcher: Wat
     stage, journal = step.stage, Journal(folder / PROGRESS / step.stage.name)
     make_room(step, folder, journal)
     inputs = [open_artifact(locate(recipe, folder, artifact)) for artifact in stage.reads]
-    outputs = [Output(folder / artifact, step.header) for artifact in stage.writes]
+    outputs = [Output(folder / artifact, step.header_of(artifact)) for artifact in stage.writes]
     workers = Workers(pool, journal, watcher.progress)
     load_run(stage)(getattr(recipe, stage.name), *inputs, *outputs, workers)
     unclosed = [output.name for output in outputs if output.closed is None]
@@ -129,7 +129,7 @@ def make_room(step: Step, folder: Path, journal: Journal) -> None:
     continued, the new journal is there before the old manifest goes: one of them always speaks for the files.
     """
     if step.state in ("to do", "to make again"):
-        forget_stage(step.stage, folder)
+        forget_stage(step.stage, folder, find_lasting(step, folder))
     if step.state == "to continue":
         journal.end()
     journal.begin(step.header)
@@ -166,19 +166,37 @@ def forget_progress(step: Step, folder: Path) -> None:
     A training that has come some way is kept all the same.
     """
     if step.state == "to do" or not step.stage.grows:
-        forget_stage(step.stage, folder)
+        forget_stage(step.stage, folder, find_lasting(step, folder))
 
 
-def forget(folder: Path, name: str) -> None:
-    """Delete what a stage and all after it have written, the last first, so that it is made again."""
-    for stage in reversed(ROAD[ROAD.index(STAGES[name]) :]):
-        forget_stage(stage, folder)
+def forget(folder: Path, steps: Sequence[Step], name: str) -> None:
+    """Delete what a stage and all after it have written, the last first, so that it is made again.
+
+    Of the stage itself what lasts is kept, if it is for other settings that the rest is made again.
+    """
+    (first,) = (step for step in steps if step.stage.name == name)
+    for stage in reversed(ROAD[ROAD.index(first.stage) :]):
+        forget_stage(stage, folder, find_lasting(first, folder) if stage is first.stage else ())
 
 
-def forget_stage(stage: Stage, folder: Path) -> None:
+def find_lasting(step: Step, folder: Path) -> list[str]:
+    """The artifacts of a stage that are what is asked for while others of it are not."""
+    made = {artifact: read_manifest(folder / artifact) for artifact in step.stage.writes}
+    same = [
+        artifact
+        for artifact, manifest in made.items()
+        if manifest and manifest.fingerprint == step.header_of(artifact).fingerprint
+    ]
+    lasting = [artifact for artifact in same if artifact in step.lasting]
+    return [] if len(same) == len(made) else lasting
+
+
+def forget_stage(stage: Stage, folder: Path, lasting: Collection[str] = ()) -> None:
     """Journal first, then manifest, then parts: what a kill in between leaves is never taken for done."""
     Journal(folder / PROGRESS / stage.name).end()
     for artifact in stage.writes:
+        if artifact in lasting:
+            continue
         if not (folder / artifact).is_symlink():
             (folder / artifact / MANIFEST).unlink(missing_ok=True)
         remove_tree(folder / artifact)

@@ -16,6 +16,7 @@ DOCUMENTS = pa.schema(
         ("license", pa.string()),
         ("language", pa.string()),  # the source's own label until `filter` decides
         ("domain", pa.string()),  # the recipe's or null until `filter` decides
+        ("quality", pa.float32()),  # the source's own score, else the signal that [filter] quality names
         ("origin", pa.struct([("file", pa.string()), ("offset", pa.int64())])),
         ("digest", pa.string()),  # of the record's payload, as the crawl's own header gives it
     ]
@@ -30,30 +31,71 @@ UNUSED = pa.schema(  # records that gave no document
     ]
 )
 
-SIGNALS = pa.schema(
+SIGNALS = pa.schema(  # shares are of 0 to 1, and 0 where there is nothing to take them of
     [
         ("id", pa.string()),
         ("language", pa.string()),  # ISO 639 ("no" for Norwegian), or "und"
         ("language_margin", pa.float32()),  # log-probability to the runner-up, per square root of bytes
+        ("language_share", pa.float32()),  # of the letters in lines of a known language; null unless asked
+        ("second_language", pa.string()),  # the next by letters in such lines; null where there is none
         ("domain", pa.string()),
+        ("extension", pa.string()),  # of the file's name, in lower case, without the dot
+        # sizes
         ("characters", pa.int64()),
         ("words", pa.int64()),
         ("lines", pa.int64()),
+        ("paragraphs", pa.int64()),
+        ("sentences", pa.int64()),
         ("mean_word_length", pa.float32()),  # characters
         ("mean_line_length", pa.float32()),
         ("longest_line", pa.int64()),
-        ("symbol_ratio", pa.float32()),  # "#" per word or ellipses per word, the larger
-        ("bullet_lines", pa.float32()),  # shares of the lines that are not blank
-        ("ellipsis_lines", pa.float32()),
-        ("ended_lines", pa.float32()),  # ending as a sentence does
-        ("short_lines", pa.float32()),  # of under 30 characters
-        ("duplicate_lines", pa.float32()),  # share of characters in lines seen before in the document
-        ("alphabetic_words", pa.float32()),  # share of what stands between white space that has a letter
+        # characters, as shares of all
         ("alphabetic_characters", pa.float32()),
-        ("stop_words", pa.int64()),  # how many of Gopher's eight English words occur
-        ("sentences", pa.int64()),
+        ("uppercase_characters", pa.float32()),
+        ("digit_characters", pa.float32()),
+        ("symbol_characters", pa.float32()),  # punctuation and symbols
+        # words, and tokens (words, and marks between them)
+        ("alphabetic_words", pa.float32()),  # share of what stands between white space that has a letter
+        ("alphabetic_tokens", pa.float32()),  # share of tokens, marks among them, that have a letter
+        ("capital_words", pa.float32()),  # share of words of two or more letters that are all capitals
+        ("unique_words", pa.float32()),  # share of words that are the first of their kind
+        ("word_entropy", pa.float32()),  # nats, of the distribution of words
+        ("stop_words", pa.int64()),  # how many of the language's stop words occur; null without a list
+        ("stop_word_share", pa.float32()),  # of all words
+        ("hash_ratio", pa.float32()),  # "#" per token
+        ("ellipsis_ratio", pa.float32()),  # ellipses per token
+        # lines, as shares of those that are not blank
+        ("bullet_lines", pa.float32()),
+        ("ellipsis_lines", pa.float32()),
+        ("ended_lines", pa.float32()),  # whose last character ends sentences
+        ("short_lines", pa.float32()),  # of at most 30 characters
+        ("numeric_lines", pa.float32()),  # of digits, marks and symbols alone
+        ("uppercase_lines", pa.float32()),  # of whose letters more than half are capitals
+        ("single_word_lines", pa.float32()),
+        ("javascript_lines", pa.float32()),
+        ("policy_lines", pa.float32()),  # with a phrase of cookie banners and terms of use
+        ("lines_per_token", pa.float32()),  # line ends per token
+        # C4
+        ("kept_sentences", pa.int64()),  # sentences in the lines that C4 keeps
         ("curly_brackets", pa.int64()),  # "{"
+        ("kept_curly_brackets", pa.int64()),  # the same in lines that C4 looks at
         ("lorem_ipsum", pa.bool_()),
+        # repetition
+        ("duplicate_lines", pa.float32()),  # share of lines that were in the document before
+        ("duplicate_line_characters", pa.float32()),  # share of characters in them
+        ("duplicate_paragraphs", pa.float32()),
+        ("duplicate_paragraph_characters", pa.float32()),
+        *((f"top_{n}_gram", pa.float32()) for n in (2, 3, 4)),  # share of characters in the most frequent
+        *((f"duplicate_{n}_grams", pa.float32()) for n in range(5, 11)),  # share of characters
+        # code and markup
+        ("xml_header", pa.bool_()),  # "<?xml version=" in the first 100 characters
+        ("visible_characters", pa.int64()),  # of a file of HTML: without tags, scripts and styles; else null
+        ("visible_text", pa.float32()),  # the same as a share of all; null where it is no file of HTML
+        # what may be private
+        ("emails", pa.int64()),
+        ("ip_addresses", pa.int64()),
+        ("phone_numbers", pa.int64()),
+        ("secrets", pa.int64()),
     ]
 )
 

@@ -149,7 +149,8 @@ class Output:
         self.folder = folder
         self.name = folder.name
         self.header = header
-        self.closed: Manifest | None = None
+        made = read_manifest(folder)  # there already, of an artifact that lasts while others are made again
+        self.closed = made if made and made.fingerprint == header.fingerprint else None
         self.begun = time.time()
         folder.mkdir(parents=True, exist_ok=True)
 

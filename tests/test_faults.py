@@ -78,11 +78,16 @@ def drive(scenario: str, folder: Path) -> None:
     """The body of the test, in a process of its own: forking is safe where no thread has been started."""
     Workers._run_isolated = run_here
     recipe = make_recipe(folder)
-    other = make_recipe(folder, dedup={"shingle": 2, "similarity": 0.3})
+    changes = {
+        "rebuild dedup": {"dedup": {"shingle": 1, "similarity": 0.8}},
+        "rebuild filter": {"filter": {"thresholds": {"gopher-words": {"minimum": 120}}}},
+    }
+    other = make_recipe(folder, **changes.get(scenario, {}))
     go(folder / "whole", recipe)
     go(folder / "else", other)
     expected = {False: digests(folder / "whole" / "run"), True: digests(folder / "else" / "run")}
-    rebuild = {"rebuild dedup": "dedup", "rebuild extract": "extract"}.get(scenario)
+    assert (expected[False] == expected[True]) == (scenario not in changes)
+    rebuild = scenario.removeprefix("rebuild ") if scenario in changes else None
     for operation in range(1, 1000):
         runs = folder / f"at-{operation}"
         if rebuild:
@@ -102,7 +107,7 @@ def drive(scenario: str, folder: Path) -> None:
             return
 
 
-@pytest.mark.parametrize("scenario", ["a first run", "rebuild dedup"])
+@pytest.mark.parametrize("scenario", ["a first run", "rebuild dedup", "rebuild filter"])
 def test_a_kill_at_any_file_operation_is_harmless(tmp_path: Path, scenario: str) -> None:
     code = "import sys\nfrom pathlib import Path\nfrom tests.test_faults import drive\n"
     code += f"drive({scenario!r}, Path({str(tmp_path)!r}))"
@@ -122,5 +127,5 @@ def test_a_kill_at_the_start_of_a_continuation_keeps_the_training(tmp_path: Path
         operation += 1
         through = not interrupted(tmp_path, lambda: make_room(step, tmp_path, journal), operation)
         assert (tmp_path / "model" / "checkpoint").is_dir()
-        assert find_state(step.stage, step.header, tmp_path) in ("to continue", "to resume")
+        assert find_state(step.stage, step.header, {}, tmp_path) in ("to continue", "to resume")
     assert operation > 4

@@ -10,7 +10,7 @@ import pytest
 
 from dspipe.keys import describe_keys
 from dspipe.reading import check_recipe, load_recipe
-from dspipe.recipe import PRESETS, RecipeError
+from dspipe.recipe import PRESETS, Epochs, RecipeError
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,6 +46,22 @@ REFUSALS: list[tuple[str, str]] = [
     ("[pack]\nsequence_length = 4", "pack.sequence_length: 4 is too short"),
     ("[tokenizer]\nvocab_size = 100", "tokenizer.vocab_size: expected int >= 259"),
     ("[mix]\nmax_epochs = inf", "mix.max_epochs: inf is no number to work with"),
+    ("[mix]\nmax_epochs = 0", "mix.max_epochs: expected float > 0"),
+    ("[mix.max_epochs]\ndefualt = 2", "mix.max_epochs.defualt: there is no such key; did you mean default?"),
+    ("[mix.max_epochs.languages]\nno = 0.0", "mix.max_epochs.languages[...]: expected float > 0"),
+    (
+        "[mix.max_epochs.sources]\nbook = 2\n[[extract.sources]]\nname='books'\npath='b'",
+        "mix.max_epochs.sources: there is no source named book; there are: books",
+    ),
+    (
+        "[mix.max_epochs.domains]\nmath = 2\n[mix.domains]\nweb = 1.0",
+        "mix.max_epochs.domains: math has no share in mix.domains",
+    ),
+    (
+        "[mix.max_epochs.languages]\nno = 2\n[mix.languages]\nen = 1.0",
+        "mix.max_epochs.languages: no has no share in mix.languages",
+    ),
+    ("[mix]\nquality_power = -1", "mix.quality_power: expected float >= 0"),
     ("nmae = 'x'", "nmae: there is no such key; did you mean name?"),
 ]
 
@@ -95,6 +111,16 @@ def test_an_assignment_that_reaches_nothing_is_refused(tmp_path: Path, assignmen
     path = write_recipe(tmp_path, "seed = 1\n[[extract.sources]]\nname = 'web'\npath = 'x.warc'")
     with pytest.raises(RecipeError):
         load_recipe(path, [assignment])
+
+
+def test_epochs_are_a_number_or_a_table() -> None:
+    tables: list[Any] = [4, {"default": 2, "sources": {"books": 3.5}}]
+    found = [
+        check_recipe({"name": "x", "mix": {"max_epochs": each}}, "x.toml").mix.max_epochs for each in tables
+    ]
+    assert found == [4.0, Epochs(default=2.0, sources={"books": 3.5})]
+    spread = {"max_epochs": {"languages": {"no": 2}}, "languages": {"en": 0.5}, "temperature": 2}
+    assert check_recipe({"name": "x", "mix": spread}, "x.toml").mix.temperature == 2.0
 
 
 def test_the_seed_of_the_recipe_reaches_the_stages_that_draw() -> None:

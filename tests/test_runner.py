@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -20,12 +21,20 @@ from dspipe.runner import Outcome, Watcher, locked, walk
 from dspipe.shards import Counts, Journal, Output, Piece, open_artifact, read_manifest
 from dspipe.workers import Pool
 
-TEXTS = [
-    f"Kettle number {n} was polished in the morning and it sang until the evening came to town {n} times. "
-    * 6
-    for n in range(30)
-]
+WORDS = [
+    "the", "of", "and", "with", "kettle", "morning", "harbour", "rope", "window", "ladder", "copper", "stone",
+    "river", "bridge", "market", "winter", "garden", "letter", "candle", "barrel", "forest", "hammer",
+    "needle", "basket", "island", "meadow", "tunnel", "saddle", "pepper", "mirror", "anchor", "valley",
+]  # fmt: skip
 
+
+def write_text(number: int) -> str:
+    """Words in an order that no rule minds."""
+    draw = random.Random(number)
+    return ". ".join(" ".join(draw.choices(WORDS, k=9)) for _ in range(10 + number % 8))
+
+
+TEXTS = [write_text(number) for number in range(30)]
 
 NETWORK = {"width": 16, "layers": 2, "heads": 2, "experts": 4, "expert_width": 8, "dense_width": 16}
 TINY: dict[str, Any] = {
@@ -331,3 +340,55 @@ def test_an_export_of_more_steps_than_were_trained_is_refused(tmp_path: Path) ->
     longer = make_recipe(tmp_path, train={"steps": 500})
     with pytest.raises(RecipeError, match=r"train\.steps: 200 → 500.*run train too"):
         plan(longer, tmp_path / "run", [STAGES["export"]])
+
+
+def test_signals_outlast_other_rules(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path), "filter")
+    folder = tmp_path / "run"
+    before = (folder / "signals" / "manifest.json").read_bytes()
+    strict = make_recipe(
+        tmp_path, filter={"rules": "gopher", "thresholds": {"gopher-words": {"minimum": 10**4}}}
+    )
+    with pytest.raises(RecipeError, match=r"thresholds.*--rebuild filter"):
+        go(tmp_path, strict, "filter")
+    (outcome,) = go(tmp_path, strict, "filter", rebuild="filter")[1:]
+    assert (folder / "signals" / "manifest.json").read_bytes() == before
+    assert outcome.manifests[1].counts.out == 0
+    assert outcome.manifests[1].facts["line"] == ["signals reused"]
+    assert states(go(tmp_path, strict, "filter")) == {"extract": "done", "filter": "done"}
+
+
+def test_signals_are_measured_again_where_they_would_differ(tmp_path: Path) -> None:
+    go(tmp_path, make_recipe(tmp_path), "filter")
+    folder = tmp_path / "run"
+
+    def made() -> int:
+        return (folder / "signals" / "part-00000.parquet").stat().st_mtime_ns
+
+    first = made()
+    shorter = make_recipe(tmp_path, filter={"language_characters": 100})
+    go(tmp_path, shorter, "filter", rebuild="filter")
+    second = made()
+    assert second > first
+    go(tmp_path, shorter, "filter", rebuild="filter")  # nothing has changed, so it is all that is asked for
+    third = made()
+    assert third > second
+    go(tmp_path, shorter, "filter", rebuild="extract")
+    assert made() > third
+
+
+def test_measured_signals_are_not_measured_again_after_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dspipe.filter import stage
+
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stage, "judge", fail)
+        with pytest.raises(KeyboardInterrupt):
+            go(tmp_path, make_recipe(tmp_path), "filter")
+    monkeypatch.setattr(stage, "measure", fail)
+    (outcome,) = go(tmp_path, make_recipe(tmp_path), "filter")[1:]
+    assert outcome.step.state == "to resume" and outcome.manifests[1].counts.out == len(TEXTS)

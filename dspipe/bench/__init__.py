@@ -12,6 +12,8 @@ from pathlib import Path
 
 BENCHES = {  # a module of this package: what it measures
     "extract": "WARC files to rows, beside a bare loop of fastwarc and resiliparse; quality with --gold",
+    "filter": "documents to signals and verdicts, beside datatrove's filters; another threshold on a million",
+    "mix": "ten million rows to shares of domains and languages: rows per second and peak memory",
 }
 
 Say = Callable[[str], None]  # prints one line
@@ -25,3 +27,4 @@ class Options:
     gold: Path | None = None
     workers: int = 2
     repeat: int = 5
+    peer: str | None = None  # an interpreter that has the yardstick; absent: this one, if it has it

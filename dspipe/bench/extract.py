@@ -28,6 +28,7 @@ from dspipe.bench.contenders import (
 )
 from dspipe.bench.crawl import Crawl, find_crawl, iterate_pages, scale_sample
 from dspipe.bench.memory import measure_memory
+from dspipe.bench.rates import rate_all, show_rates
 from dspipe.recipe import Extract
 from dspipe.workers import Pool
 
@@ -78,7 +79,7 @@ def measure_stage(crawl: Crawl, folder: Path, options: Options, say: Say) -> dic
             works[f"{several} to start"] = lambda: stage(pools.restart())
             works[several] = lambda: stage(pools.pool)
         seconds = timing.take_turns(works, options.repeat)
-    show_rates(seconds, crawl.bytes, crawl.pages, say)
+    show_rates(seconds, crawl.bytes, crawl.pages, "pages", say)
     ratio = timing.divide(seconds["bare loop"], seconds["dspipe, no worker"])
     say(f"the stage is {ratio} times as fast as the bare loop (floor {FLOOR}, goal {GOAL})")
     speedup, tasks = None, count_tasks(crawl.pattern)
@@ -86,7 +87,7 @@ def measure_stage(crawl: Crawl, folder: Path, options: Options, say: Say) -> dic
         speedup = timing.divide(seconds["dspipe, 1 worker"], seconds[several])
         of_two = f" (floor {FLOOR_OF_TWO}, goal {GOAL_OF_TWO})" if options.workers == 2 else ""
         say(f"{options.workers} workers are {speedup} times as fast as one, with {tasks} tasks{of_two}")
-    rates = rate_all(seconds, crawl.bytes, crawl.pages)
+    rates = rate_all(seconds, crawl.bytes, crawl.pages, "pages")
     counts = msgspec.to_builtins(stage(None))
     return {"rates": rates, "ratio": ratio, "speedup": speedup, "tasks": tasks, "counts": counts}
 
@@ -116,10 +117,10 @@ def measure_pages(crawl: Crawl, repeat: int, say: Say) -> dict[str, Any]:
         "dspipe, pages alone": lambda: [extract_one(body, charset, settings) for body, charset in pages],
     }
     seconds = timing.take_turns({name: on_one_core(work) for name, work in works.items()}, repeat)
-    show_rates(seconds, size, len(pages), say)
+    show_rates(seconds, size, len(pages), "pages", say)
     ratio = timing.divide(seconds["resiliparse"], seconds["dspipe, pages alone"])
     say(f"pages alone are read {ratio} times as fast as by resiliparse")
-    return {"bytes": size, "rates": rate_all(seconds, size, len(pages)), "ratio": ratio}
+    return {"bytes": size, "rates": rate_all(seconds, size, len(pages), "pages"), "ratio": ratio}
 
 
 def hold_pages(crawl: Crawl) -> list[tuple[bytes, str | None]]:
@@ -132,23 +133,3 @@ def hold_pages(crawl: Crawl) -> list[tuple[bytes, str | None]]:
                 pages.append((record.reader.read(), record.http_charset))
                 held += len(pages[-1][0])
     return pages
-
-
-def rate_all(seconds: dict[str, list[float]], size: int, pages: int) -> dict[str, Any]:
-    return {
-        name: {
-            "seconds": timing.summarize(taken),
-            "megabytes_per_second": timing.summarize([size / 1e6 / one for one in taken]),
-            "pages_per_second": timing.summarize([pages / one for one in taken]),
-        }
-        for name, taken in seconds.items()
-    }
-
-
-def show_rates(seconds: dict[str, list[float]], size: int, pages: int, say: Say) -> None:
-    """One line for each piece of work: medians, and how it compares with the first of them."""
-    yardstick, first = next(iter(seconds.items()))
-    for name, taken in seconds.items():
-        middle = timing.summarize(taken).median
-        ratio = f"   {timing.divide(first, taken)} × {yardstick}" if name != yardstick else ""
-        say(f"{name:<28}{middle:8.2f} s{size / 1e6 / middle:8.1f} MB/s{pages / middle:9.0f} pages/s{ratio}")

@@ -14,8 +14,19 @@ from dspipe.recipe import Recipe, RecipeError, flatten
 from dspipe.shards import Artifact, Manifest, Part, open_artifact, read_manifest
 
 
-def inspect(path: Path, rows: int, as_json: bool, reason: str | None = None) -> None:
+def inspect(
+    path: Path,
+    rows: int,
+    as_json: bool,
+    reason: str | None = None,
+    rule: str | None = None,
+    at: float | None = None,
+) -> None:
     """Print schema, counts and rows of an artifact, or the settings of a recipe with its model's size."""
+    if rule is not None:
+        from dspipe.commands.threshold import show_threshold
+
+        return show_threshold(path, rule, at, rows, as_json)
     if reason is not None:
         from dspipe.commands.reasons import show_reason
 

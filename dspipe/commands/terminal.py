@@ -8,6 +8,7 @@ import click
 import msgspec
 
 WIDTH = 100  # characters of a value that are shown
+NUMBERS = 4  # of a table that are printed on one line
 
 
 def print_json(value: Any) -> None:
@@ -15,9 +16,12 @@ def print_json(value: Any) -> None:
 
 
 def print_tree(content: dict[str, Any], indent: str = "") -> None:
-    """Print nested tables by indentation, one value a line."""
+    """Print nested tables by indentation, one value a line, and a few numbers on one line."""
     for key, value in content.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and 0 < len(value) <= NUMBERS and all(map(is_number, value.values())):
+            numbers = "  ".join(f"{plain(name)} {number:,}" for name, number in value.items())
+            click.echo(f"{indent}{plain(key):<24} {numbers}")
+        elif isinstance(value, dict) and value:
             click.echo(f"{indent}{plain(key)}")
             print_tree(value, indent + "  ")
         elif isinstance(value, list) and value and isinstance(value[0], dict):
@@ -26,6 +30,10 @@ def print_tree(content: dict[str, Any], indent: str = "") -> None:
                 print_tree(row, indent + "  ")
         else:
             click.echo(f"{indent}{plain(key):<24} {plain(value)}")
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def plain(value: Any) -> str:

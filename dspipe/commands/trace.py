@@ -23,6 +23,7 @@ SHOWN = [
     "license",
     "language",
     "domain",
+    "quality",
     "digest",
     "origin",
 ]
@@ -38,6 +39,8 @@ def trace(run: Path, name: str, as_json: bool, page: bool = False, recipe: Path 
         raise RecipeError(f"{run}: no documents there; give the folder of a run that has done `extract`")
     found = find_record(documents, name)
     way = follow(run, found) if "id" in found else {"extract": describe_drop(found)}
+    if not as_json and isinstance(way.get("filter"), dict):
+        way["filter"] = leave_out_zeros(way["filter"])
     if not (page or recipe):
         return print_json(way) if as_json else print_tree(way)
     text = read_text(documents, found)
@@ -144,6 +147,12 @@ def find_filtering(filtered: Artifact, document: str) -> Row:
     signals = open_stage(filtered.folder.parent, "signals")
     measured = read_matching(signals.files, pc.field("id") == document) if signals else []
     return {**decision, **(measured[0] if measured else {})}
+
+
+def leave_out_zeros(row: Row) -> Row:
+    """For people: of threescore signals most are zero for most documents."""
+    shown = {name: value for name, value in row.items() if value or name == "kept"}
+    return shown | {"zero or unknown": f"{len(row) - len(shown)} further signals"}
 
 
 def find_copies(distinct: Artifact, document: str) -> Row | str:

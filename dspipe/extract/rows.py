@@ -27,6 +27,7 @@ LONGEST_LABEL = 4096  # characters of a URL, a date, a licence: what is longer i
 UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 UNWANTED_IN_LABEL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 LANGUAGE = re.compile("[A-Za-z]{2,3}")
+LARGEST_SCORE = 3.4e38  # that float32 holds
 
 
 def clean_text(text: str) -> str:
@@ -55,6 +56,19 @@ def clean_language(value: object) -> str | None:
     """A language code of two or three letters, in lower case; `filter` finds out the rest."""
     label = clean_label(value)
     return label.lower() if label and LANGUAGE.fullmatch(label) else None
+
+
+def clean_score(value: object) -> float | None:
+    """A number, written as one or as text; None where there is none, or it is not finite as float32."""
+    if isinstance(value, memoryview | str):
+        label = clean_label(value)
+        try:
+            value = float(label) if label else None
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= LARGEST_SCORE else None  # NaN is not less than anything
 
 
 class Rows:
@@ -89,6 +103,7 @@ class Rows:
         date: object = None,
         license: object = None,
         language: object = None,
+        quality: object = None,
         digest: object = None,
     ) -> None:
         """Take one document, or count it as dropped when its text is empty or too long."""
@@ -107,6 +122,7 @@ class Rows:
             "license": clean_label(license),
             "language": clean_language(language),
             "domain": file.domain,
+            "quality": clean_score(quality),
             "digest": clean_label(digest),
         }
         for name, value in row.items():

@@ -1,39 +1,69 @@
-"""The stage: `documents` → `signals`, and `filtered` with `rejected.parquet` beside it; one task a part."""
+"""The stage: `documents` → `signals` → `filtered` with `rejected.parquet` beside it; one task a part.
+
+Signals that were measured with the same settings are kept, so that other thresholds cost no measuring.
+"""
 
 from __future__ import annotations
 
-import pyarrow as pa
-
-from dspipe.filter.part import Task, filter_part
-from dspipe.filter.rules import in_declared_order
-from dspipe.filter.verdicts import judge, sum_tallies
-from dspipe.recipe import Filter
-from dspipe.schema import DOCUMENTS, REJECTED
-from dspipe.shards import Artifact, Counts, Output, concatenate, sum_counts
+from dspipe.filter.census import sum_censuses
+from dspipe.filter.judging import Judge, judge_part
+from dspipe.filter.measuring import Measure, compile_kernels, measure_part
+from dspipe.filter.report import in_order, sum_reports
+from dspipe.filter.rules import FIRST_REASONS, list_rules
+from dspipe.recipe import DspipeError, Filter
+from dspipe.schema import REJECTED
+from dspipe.shards import Artifact, Output, Piece, concatenate, open_artifact, sum_counts
 from dspipe.workers import Workers
 
 
 def run(settings: Filter, documents: Artifact, signals: Output, filtered: Output, workers: Workers) -> None:
-    """Measure every document and keep those that no rule rejects."""
-    rejected_folder = workers.scratch / "rejected"
-    tasks = [
-        Task(part, f"part-{number:05d}.parquet", signals.folder, filtered.folder, rejected_folder, settings)
-        for number, part in enumerate(documents.files)
-    ]
-    if workers.count > 1 and len(tasks) > 1:  # compile and unpack once, here, and not in each worker
-        judge(pa.RecordBatch.from_pylist([{"id": "", "text": "a"}], DOCUMENTS), settings)
-    pieces = workers.map(filter_part, tasks)
-    files = [rejected_folder / task.file for task in tasks]
+    """Measure every document, if that has not been done, and keep those that no rule rejects."""
+    names = [*FIRST_REASONS, *(ruled.rule.reason for ruled in list_rules(settings))]
+    measured = signals.closed is not None
+    if not measured:
+        measure(settings, documents, signals, workers)
+    pieces = judge(settings, documents, open_artifact(signals.folder), filtered, workers)
+    files = [workers.scratch / "rejected" / piece.parts["filtered"][0].file for piece in pieces]
     rejected = concatenate(filtered.folder, "rejected.parquet", REJECTED, files)
-    counts = in_declared_order(sum_counts(piece.counts for piece in pieces))
-    signals.close(
-        [piece.parts["signals"][0] for piece in pieces],
-        Counts(counts.in_, counts.in_),
-        facts=dict(sum_tallies(piece.facts["signals"] for piece in pieces)),
-    )
+    report = sum_reports([piece.facts for piece in pieces], names)
+    counts = in_order(sum_counts(piece.counts for piece in pieces), names)
     filtered.close(
         [piece.parts["filtered"][0] for piece in pieces],
         counts,
         beside=[rejected],
-        facts=dict(sum_tallies(piece.facts["filtered"] for piece in pieces)),
+        facts=report | ({"line": ["signals reused"]} if measured else {}),
     )
+
+
+def measure(settings: Filter, documents: Artifact, signals: Output, workers: Workers) -> None:
+    tasks = [
+        Measure(part, name(number), signals.folder, settings) for number, part in enumerate(documents.files)
+    ]
+    if workers.count > 1 and len(tasks) > 1:
+        compile_kernels(settings)
+    pieces = workers.map(measure_part, tasks)
+    parts = [piece.parts["signals"][0] for piece in pieces]
+    facts = dict(sum_censuses(piece.facts for piece in pieces))
+    signals.close(parts, sum_counts(piece.counts for piece in pieces), facts=facts)
+
+
+def judge(
+    settings: Filter, documents: Artifact, signals: Artifact, filtered: Output, workers: Workers
+) -> list[Piece]:
+    if [part.rows for part in signals.manifest.parts] != [part.rows for part in documents.manifest.parts]:
+        raise DspipeError(
+            f"{signals.folder}: does not go with its documents; make it again with --rebuild extract"
+        )
+    rejected = workers.scratch / "rejected"
+    pairs = enumerate(zip(documents.files, signals.files, strict=True))
+    return workers.map(
+        judge_part,
+        [
+            Judge(part, file, name(number), filtered.folder, rejected, settings)
+            for number, (part, file) in pairs
+        ],
+    )
+
+
+def name(number: int) -> str:
+    return f"part-{number:05d}.parquet"

@@ -1,91 +1,129 @@
-"""Grants + documents → which document is drawn how often, and where each draw stands in the mixture.
+"""The numbers of a document + the bounds of its group → how often the document is drawn.
 
-A cell gives whole epochs of all its documents, then the documents with the smallest hash(seed, id) up to its
-budget: exact to one document, independent of order, and a larger share only adds rows.
+Draw k (0, 1, 2 …) of a document has the key (k + u) / w, where u is its hash as a fraction and w its weight.
+A cell takes the draws with the smallest keys up to its budget, of draws with one key those with the smallest
+hash first; a group takes those with k + u below its cap. With equal weights these are whole epochs of all
+documents, then the documents with the smallest hash. Nothing here depends on the order of the documents or
+on the budget of another cell, and a larger budget only adds draws.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from dspipe.mix.solver import Grant
-from dspipe.mix.survey import Survey
-from dspipe.recipe import Mix
-from dspipe.shards import Counts
-from dspipe.text.hashing import Numbers, draw
+from dspipe.text.kernel import inlined, kernel
 
+DOCUMENT = np.dtype(  # what is kept on disk of each document
+    [
+        ("hash", "u8"),
+        ("amount", "i8"),  # bytes or tokens: what budgets are counted in
+        ("size", "i8"),  # bytes of the row in memory, about
+        ("weight", "f4"),  # NaN where the document has no quality: then its group's
+        ("group", "u4"),  # as its part numbers them
+    ]
+)
+BOUND = np.dtype(  # which draws a group gives
+    [
+        ("key", "f8"),  # the largest that is taken
+        ("hash", "u8"),  # the largest that is taken with that key
+        ("cap", "f8"),  # epochs
+        ("weight", "f8"),  # of documents without one
+    ]
+)
+DRAWN, DRAWS, AMOUNT, SIZE = range(4)  # sums: documents, draws, and the amounts and sizes of all draws
+SUMS = 4
+
+Documents = npt.NDArray[np.void]
+Bounds = npt.NDArray[np.void]
+Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-LARGEST_PART = 64 << 20
-SMALLEST_PART = 256 << 10
-PARTS_OF_SMALL = (
-    8  # a small mixture is divided all the same, so that the stages after it have work for all workers
-)
+NOTHING, EVERYTHING = -1.0, np.inf  # as keys
+LARGEST_HASH = 2**64 - 1
+FRACTION = 2.0**-53
+DOCUMENTS_AT_ONCE = 1 << 16
 
 
-@dataclass(frozen=True)
-class Draws:
-    """One entry for each row of the mixture, in its order: the document's number, its epoch, its part."""
-
-    document: Integers
-    epoch: Integers
-    part: Integers
-
-    @property
-    def parts(self) -> int:
-        return int(self.part[-1]) + 1 if len(self.part) else 0
+def make_bounds(
+    caps: npt.ArrayLike, weights: npt.ArrayLike = 1.0, keys: npt.ArrayLike = EVERYTHING
+) -> Bounds:
+    """Bounds of as many groups as there are caps."""
+    bounds = np.empty(len(np.atleast_1d(caps)), BOUND)
+    bounds["cap"], bounds["weight"], bounds["key"], bounds["hash"] = caps, weights, keys, LARGEST_HASH
+    return bounds
 
 
-def draw_documents(settings: Mix, survey: Survey, grants: list[Grant]) -> tuple[Draws, Counts]:
-    granted = {grant.cell: number for number, grant in enumerate(grants)}
-    cells = np.array([granted.get(cell, -1) for cell in survey.cells], np.int64)[survey.cell]
-    seed = settings.seed or 0
-    documents, epochs = choose(seed, grants, cells, survey.amounts, survey.ids)
-    draws = arrange(seed, documents, epochs, survey.bytes, survey.ids)
-    drawn = int(np.count_nonzero(epochs == 0))
-    unasked = int(np.count_nonzero(cells < 0))
-    dropped = {"not-in-mix": unasked, "over-budget": len(cells) - unasked - drawn}
-    reasons = {reason: number for reason, number in dropped.items() if number}
-    return draws, Counts(len(cells), len(documents), len(documents) - drawn, reasons)
+def read_documents(file: Path) -> Iterator[Documents]:
+    """The numbers of a part's documents, in order, some at a time."""
+    with open(file, "rb") as stream:
+        while len(documents := np.fromfile(stream, DOCUMENT, DOCUMENTS_AT_ONCE)):
+            yield documents
 
 
-def choose(
-    seed: int, grants: list[Grant], cells: Integers, amounts: Integers, ids: Numbers
-) -> tuple[Integers, Integers]:
-    """Draw from each cell up to its budget.
+def count_all(documents: Documents, bounds: Bounds) -> Integers:
+    """(n,) how often each document is drawn."""
+    counts = np.empty(len(documents), np.int64)
+    count_draws(documents, bounds, counts)
+    return counts
 
-    Args:
-        cells: (n,) for each document the index of its grant, −1 where the recipe gives its cell no share.
-        amounts: (n,) bytes or tokens. ids: (n, 2).
 
-    Returns:
-        document numbers and epochs, (m,) each, sorted by document, then epoch.
+def repeat_documents(counts: Integers, first: Integers | int = 0) -> tuple[Integers, Integers]:
+    """Every draw from `first` up to a count: the number of its document, and its own; by document."""
+    times = counts - first
+    documents = np.repeat(np.arange(len(times)), times)
+    begins = np.cumsum(times) - times - first
+    return documents, np.arange(len(documents)) - begins[documents]
+
+
+def find_keys(documents: Documents, draws: Integers, bounds: Bounds) -> Floats:
+    """The key of one draw of each document, as the kernels compute it."""
+    own = documents["weight"].astype(np.float64)
+    weights = np.where(np.isnan(own), bounds["weight"][documents["group"]], own)
+    fractions = (documents["hash"] >> np.uint64(11)).astype(np.float64) * FRACTION
+    keys: Floats = (draws + fractions) / weights
+    return keys
+
+
+@inlined
+def count_one(document, bound):  # type: ignore[no-untyped-def]
+    """How often a document is drawn: an estimate that is never too high, and at most two steps.
+
+    The draws before ⌊most − fraction⌋ lie one epoch below `most`, more than rounding can span.
     """
-    times = np.zeros(len(cells), np.int64)
-    keys = draw(seed, "mix draw", ids)
-    for number, grant in enumerate(grants):
-        members = np.flatnonzero(cells == number)
-        whole = int(grant.epochs + 1e-9)
-        times[members] = whole
-        ranked = members[np.lexsort((ids[members, 1], ids[members, 0], keys[members]))]
-        rest = grant.asked - whole * grant.available
-        times[ranked[np.cumsum(amounts[ranked]) <= rest + 0.5]] += 1
-    documents = np.repeat(np.arange(len(cells)), times)
-    first = np.repeat(np.cumsum(times) - times, times)
-    return documents, np.arange(len(documents)) - first
+    weight = np.float64(document.weight)
+    if np.isnan(weight):
+        weight = bound.weight
+    fraction = np.float64(document.hash >> np.uint64(11)) * FRACTION
+    most = min(bound.key * weight, bound.cap)
+    count = np.int64(most - fraction) if most > fraction else np.int64(0)
+    while count + fraction < bound.cap:
+        key = (count + fraction) / weight
+        if key > bound.key or (key == bound.key and document.hash > bound.hash):
+            break
+        count += 1
+    return count
 
 
-def arrange(seed: int, documents: Integers, epochs: Integers, sizes: Integers, ids: Numbers) -> Draws:
-    """Shuffle all draws by hash(seed, id, epoch) and cut the order into parts of similar size in bytes."""
-    keys = draw(seed, "mix order", ids[documents], epochs)
-    order = np.lexsort((epochs, ids[documents, 1], ids[documents, 0], keys))
-    ends = np.cumsum(sizes[documents[order]])
-    total = int(ends[-1]) if len(ends) else 0
-    size = min(max(total // PARTS_OF_SMALL, SMALLEST_PART), LARGEST_PART)
-    parts = np.maximum(ends - 1, 0) // size
-    # a document larger than a part leaves numbers without rows: count only those that have some
-    parts = np.cumsum(np.diff(parts, prepend=parts[:1]) > 0)
-    return Draws(documents[order], epochs[order], parts.astype(np.int64))
+@kernel
+def count_draws(documents, bounds, counts):  # type: ignore[no-untyped-def]
+    """How often each document is drawn; counts: int64, one for each."""
+    for number in range(documents.size):
+        document = documents[number]
+        counts[number] = count_one(document, bounds[document.group])
+
+
+@kernel
+def sum_draws(documents, bounds, sums):  # type: ignore[no-untyped-def]
+    """Add up what each group gives; sums: (groups, SUMS), exact in float64 up to 2^53."""
+    for number in range(documents.size):
+        document = documents[number]
+        count = count_one(document, bounds[document.group])
+        row = sums[document.group]
+        row[DRAWN] += count > 0
+        row[DRAWS] += count
+        row[AMOUNT] += np.float64(count) * document.amount
+        row[SIZE] += np.float64(count) * document.size

@@ -96,4 +96,24 @@ def generate_load8(typing_context: Any, source: Any, position: Any) -> Any:
     return types.uint64(source, types.int64), generate
 
 
+def generate_trailing_zeros(typing_context: Any, number: Any) -> Any:
+    """trailing_zeros(uint64): how many of its low bits are zero before the first one; 64 for zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], context.get_constant(types.boolean, False))
+
+    return types.int64(types.uint64), generate
+
+
+def generate_count_bits(typing_context: Any, number: Any) -> Any:
+    """count_bits(uint64): how many of its bits are one."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
 load8: Any = intrinsic(generate_load8)
+trailing_zeros: Any = intrinsic(generate_trailing_zeros)
+count_bits: Any = intrinsic(generate_count_bits)

@@ -13,8 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dspipe.text.arrow import Bytes, Offsets
-from dspipe.text.kernel import kernel, load8
-from dspipe.text.unicode import CLASS, LETTER, MARK, NUMBER, SPACELESS, load_classes, read_character
+from dspipe.text.kernel import count_bits, inlined, kernel, load8, trailing_zeros
+from dspipe.text.unicode import (
+    CLASS,
+    LETTER,
+    MARK,
+    NUMBER,
+    SPACELESS,
+    UPPER,
+    load_classes,
+    read_character,
+)
 
 # Odd constants of splitmix64 and MurmurHash3's finalizer.
 STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -22,6 +31,13 @@ FIRST = np.uint64(0xFF51AFD7ED558CCD)
 SECOND = np.uint64(0xC4CEB9FE1A85EC53)
 HALF = np.uint64(33)
 SHIFT = np.uint64(29)
+
+# Eight bytes at a time: a number with the highest bit set in each byte that is of a kind.
+HIGH = np.uint64(0x8080808080808080)
+LOW = np.uint64(0x7F7F7F7F7F7F7F7F)
+CASE = np.uint64(0x2020202020202020)
+FROM_A, BEHIND_Z = (np.uint64(0x0101010101010101 * (128 - point)) for point in (ord("a"), ord("z") + 1))
+FROM_0, BEHIND_9 = (np.uint64(0x0101010101010101 * (128 - point)) for point in (ord("0"), ord("9") + 1))
 
 
 @kernel
@@ -79,6 +95,63 @@ def walk_word(text, position, end, entry, index, classes):  # type: ignore[no-un
         characters += 1
         letters += kind == LETTER or (kind == MARK and letters > 0)  # a keycap is no letter
     return position, characters, letters
+
+
+@inlined
+def flag_letters(block):  # type: ignore[no-untyped-def]
+    """Of eight bytes, those that are ASCII letters."""
+    folded = (block | CASE) & LOW
+    return (folded + FROM_A) & ~(folded + BEHIND_Z) & ~block & HIGH
+
+
+@inlined
+def flag_digits(block):  # type: ignore[no-untyped-def]
+    """Of eight bytes, those that are ASCII digits."""
+    low = block & LOW
+    return (low + FROM_0) & ~(low + BEHIND_9) & ~block & HIGH
+
+
+@inlined
+def read_word(text, position, end, entry, index, classes):  # type: ignore[no-untyped-def]
+    """The word whose first character reads as `entry`.
+
+    Returns (where it ends, characters, letters, capitals, digits). Letters are those of `walk_word`; capitals
+    have the flag UPPER; digits are characters of class number. A word of up to seven ASCII characters, which
+    most are, takes one load.
+    """
+    if position + 8 <= end and text[position] < 128:
+        block = load8(text, position)
+        letters, digits = flag_letters(block), flag_digits(block)
+        length = trailing_zeros(~(letters | digits) & HIGH) >> 3
+        if length < 8 and text[position + length] < 128:
+            kept = (np.uint64(1) << np.uint64(8 * length)) - np.uint64(1)
+            letters &= kept
+            found = count_bits(letters)
+            small = count_bits(letters & (block << np.uint64(2)))  # CASE, shifted to where the flags are
+            return position + length, length, found, found - small, length - found
+    return read_long_word(text, position, end, entry, index, classes)
+
+
+@kernel
+def read_long_word(text, position, end, entry, index, classes):  # type: ignore[no-untyped-def]
+    """What `read_word` returns, character by character."""
+    spaceless = entry & SPACELESS
+    letters, capitals, digits, characters = 0, 0, 0, 0
+    kind = entry & CLASS
+    while True:
+        characters += 1
+        letters += kind == LETTER or (kind == MARK and letters > 0)  # a keycap is no letter
+        capitals += (entry & UPPER) != 0
+        digits += kind == NUMBER
+        position += (entry >> 16) & 255
+        if position >= end:
+            break
+        entry = read_character(text, position, end, index, classes)
+        kind = entry & CLASS
+        joins = kind in (LETTER, NUMBER) and (entry & SPACELESS) == 0 and spaceless == 0
+        if not joins and kind != MARK:
+            break
+    return position, characters, letters, capitals, digits
 
 
 @kernel

@@ -12,13 +12,23 @@ from dspipe.shards import Artifact, open_artifact
 from tests.support import document, make_artifact, make_output, make_workers, read_rows
 
 ENGLISH = "The road to the harbour is long, and {} boats have been there with all of the nets. It is late. "
-GERMAN = "Der Weg zum Hafen ist lang, und {} Boote liegen dort mit allen Netzen. Es ist schon spät. "
+MORE = (
+    "Nobody had told him that the ferry would not be running, so he sat down on a bollard and waited for the "
+    "wind to drop. A woman came along the quay with two dogs and asked whether he wanted to cross. Her "
+    "brother, she said, kept a small boat behind the ice house, and took people over for what they could pay."
+)
+GERMAN = (
+    "Der Weg zum Hafen ist lang, und {} Boote liegen dort mit allen Netzen. Es ist schon spät. Niemand hatte "
+    "ihm gesagt, dass die Fähre heute nicht mehr fährt, also setzte er sich auf einen Poller und wartete. "
+    "Eine Frau kam mit zwei Hunden den Kai entlang und fragte, ob er hinüber wolle. Ihr Bruder, sagte sie, "
+    "habe hinter dem Eishaus ein kleines Boot."
+)
 
 
 def make_rows(part: int) -> list[dict[str, Any]]:
     return [
-        document(ENGLISH.format(part) * 5, f"good {part}", language="xx", domain=None),
-        document(GERMAN.format(part) * 5, f"german {part}", domain=None),
+        document(ENGLISH.format(part) + MORE, f"good {part}", language="xx", domain=None),
+        document(GERMAN.format(part), f"german {part}", domain=None),
         document(ENGLISH.format(part), f"short {part}"),
         document(f"Kort {part}", f"both {part}"),
         document("", f"empty {part}"),
@@ -56,7 +66,11 @@ def test_rejected_rows_have_all_reasons_and_count_under_the_first(tmp_path: Path
     assert rejected[2]["reasons"][:2] == ["language", "gopher-words"]
     counts = filtered.manifest.counts
     assert (counts.in_, counts.out, counts.dropped) == (10, 2, {"language": 6, "gopher-words": 2})
+    rules = filtered.manifest.facts.pop("rules")
     assert filtered.manifest.facts == {"languages": {"en": 2}, "domains": {"web": 2}}
+    assert list(rules)[:2] == ["language", "gopher-words"]
+    assert rules["language"] == {"fails": 6, "only": 2, "first": 6}
+    assert rules["gopher-words"] == {"fails": 6, "only": 2, "first": 2}
     assert signals.manifest.facts["languages"] == {"en": 4, "und": 4, "de": 2}
 
 

@@ -26,6 +26,7 @@ def name_columns(file: SourceFile) -> dict[str, str]:
         "date": names.date,
         "license": names.license,
         "language": names.language,
+        "quality": names.quality,
     }
     return {"text": names.text} | {field: name for field, name in labels.items() if name != names.text}
 

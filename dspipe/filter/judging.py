@@ -1,0 +1,105 @@
+"""Turns one part of `documents` and its signals into its part of `filtered`, and its piece of the rejected.
+
+Both are read side by side, once, and nothing is measured: this is all that another threshold costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
+
+from dspipe.filter.report import Tally, Verdict
+from dspipe.filter.rules import (
+    FIRST_REASONS,
+    LANGUAGE,
+    Ruled,
+    find_failures,
+    find_unwanted,
+    list_reasons,
+    list_rules,
+    read_values,
+)
+from dspipe.recipe import Filter
+from dspipe.schema import DOCUMENTS, REJECTED, SIGNALS
+from dspipe.shards import Counts, Piece, read_batches, writing_table
+
+FOUND = ("language", "domain")  # columns of `documents` that the signals decide
+
+
+class Judge(Struct, frozen=True):
+    """One part of `documents`, its part of `signals`, and where the survivors and the rejected go."""
+
+    part: Path
+    signals: Path
+    file: str
+    filtered: Path
+    rejected: Path
+    settings: Filter
+
+
+def judge_part(task: Judge) -> Piece:
+    """Write the survivors and the rejected of one part; the facts are a report of all."""
+    rules = list_rules(task.settings)
+    report = Tally([*FIRST_REASONS, *(ruled.rule.reason for ruled in rules)])
+    with (
+        writing_table(task.filtered, task.file, DOCUMENTS) as filtered,
+        writing_table(task.rejected, task.file, REJECTED) as rejected,
+    ):
+        filtered.begin()
+        rejected.begin()
+        for batch, signals in read_aligned(task.part, task.signals):
+            verdict = judge(batch, signals, task.settings, rules)
+            kept, rest = pa.array(verdict.kept), pa.array(~verdict.kept)
+            filtered.write(finish(batch.filter(kept), signals.filter(kept), task.settings))
+            reasons = list_reasons(verdict.failures, verdict.names)
+            rejected.write(reject(batch, signals, reasons).filter(rest))
+            report.add(signals, verdict)
+    assert filtered.part is not None
+    rows, kept_rows = report.rows, filtered.rows
+    return Piece({"filtered": [filtered.part]}, Counts(rows, kept_rows, dropped=report.dropped), report.facts)
+
+
+def read_aligned(part: Path, signals: Path) -> Iterator[tuple[Any, Any]]:
+    """Yield batches of documents, each with the batch of signals of the same rows."""
+    stream, held = read_batches(signals), pa.Table.from_batches([], SIGNALS)
+    for batch in read_batches(part):
+        while held.num_rows < batch.num_rows:
+            held = pa.concat_tables([held, pa.Table.from_batches([next(stream)])])
+        (mine,) = held.slice(0, batch.num_rows).combine_chunks().to_batches() or [empty_signals()]
+        held = held.slice(batch.num_rows)
+        yield batch, mine
+
+
+def empty_signals() -> Any:
+    return pa.RecordBatch.from_pylist([], SIGNALS)
+
+
+def judge(batch: Any, signals: Any, settings: Filter, rules: list[Ruled]) -> Verdict:
+    """The verdict of the recipe's rules on a batch of `DOCUMENTS` with its `SIGNALS`."""
+    first = {name: np.zeros(len(batch), bool) for name in FIRST_REASONS}
+    first[LANGUAGE] = find_unwanted(signals, settings.languages)
+    failures = np.column_stack([*first.values(), find_failures(signals, settings, rules)])
+    return Verdict(failures, [*first, *(ruled.rule.reason for ruled in rules)])
+
+
+def finish(batch: Any, signals: Any, settings: Filter) -> Any:
+    """Documents as they are kept: with what was found out about them."""
+    columns = {name: batch.column(name) for name in DOCUMENTS.names}
+    columns |= {name: signals.column(name) for name in FOUND}
+    if settings.quality is not None:
+        values = pa.array(read_values(signals, settings.quality), pa.float32(), from_pandas=True)
+        columns["quality"] = pc.coalesce(columns["quality"], values)
+    return pa.record_batch(list(columns.values()), DOCUMENTS)
+
+
+def reject(batch: Any, signals: Any, reasons: Any) -> Any:
+    """Documents as they were, with language, domain and reasons."""
+    columns = {name: batch.column(name) for name in DOCUMENTS.names}
+    columns |= {name: signals.column(name) for name in FOUND}
+    return pa.record_batch([*columns.values(), reasons], REJECTED)

@@ -1,0 +1,63 @@
+"""Turns one part of `documents` into its part of `signals`: every column of every document, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from msgspec import Struct
+
+from dspipe.filter.census import Census, count_documents, sum_censuses
+from dspipe.filter.domain import find_domain
+from dspipe.filter.language import find_language
+from dspipe.filter.quality.signals import measure_signals
+from dspipe.recipe import Filter
+from dspipe.schema import DOCUMENTS, SIGNALS
+from dspipe.shards import Counts, Piece, read_batches, write_parquet
+
+READ = ["id", "text", "source_id", "url", "domain", "origin"]
+
+
+class Measure(Struct, frozen=True):
+    """One part of `documents`, and where its signals go."""
+
+    part: Path
+    file: str
+    signals: Path
+    settings: Filter
+
+
+def measure_part(task: Measure) -> Piece:
+    """Write the signals of one part; the facts are its census."""
+    censuses: list[Census] = []
+    part = write_parquet(task.signals, task.file, SIGNALS, measure_batches(task, censuses))
+    return Piece({"signals": [part]}, Counts(part.rows, part.rows), dict(sum_censuses(censuses)))
+
+
+def measure_batches(task: Measure, censuses: list[Census]) -> Iterator[pa.RecordBatch]:
+    for batch in read_batches(task.part, READ):
+        signals = measure_batch(batch, task.settings)
+        censuses.append(count_documents(signals))
+        yield signals
+
+
+def measure_batch(batch: Any, settings: Filter) -> Any:
+    """The `SIGNALS` of a batch of `DOCUMENTS`."""
+    texts = batch.column("text")
+    language, margin = find_language(texts, settings.language_characters)
+    columns: dict[str, Any] = {
+        "id": batch.column("id"),
+        "language": language,
+        "language_margin": margin,
+        "domain": find_domain(batch),
+        **measure_signals(texts, language),
+    }
+    nothing = {name: pa.nulls(len(batch), SIGNALS.field(name).type) for name in SIGNALS.names}
+    return pa.record_batch([(nothing | columns)[name] for name in SIGNALS.names], SIGNALS)
+
+
+def compile_kernels(settings: Filter) -> None:
+    """Compile, and unpack the language model, here and not in every worker."""
+    measure_batch(pa.RecordBatch.from_pylist([{"id": "", "text": "a"}], DOCUMENTS), settings)

@@ -1,0 +1,1 @@
+"""Text → quality signals: one walk over characters, words and lines, then what repeats."""

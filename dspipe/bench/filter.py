@@ -26,7 +26,7 @@ from dspipe.bench.machine import one_core
 from dspipe.bench.rates import rate_all, show_rates
 from dspipe.filter import stage
 from dspipe.filter.judging import judge
-from dspipe.filter.language import find_language
+from dspipe.filter.language import find_languages
 from dspipe.filter.measuring import measure_batch
 from dspipe.filter.quality.signals import measure_signals
 from dspipe.filter.rules import list_rules
@@ -84,7 +84,7 @@ def measure_judging(documents: Documents, folder: Path, repeat: int, say: Say) -
         whole: partial(judge_all, batches, SETTINGS),
         lines: partial(judge_all, batches, LINES),
         "signals alone": lambda: [measure_signals(text, pa.nulls(len(text), pa.string())) for text in texts],
-        language: lambda: [find_language(text, SETTINGS.language_characters) for text in texts],
+        language: lambda: [find_languages(text, SETTINGS) for text in texts],
     }
     seconds = timing.take_turns({name: on_one_core(work) for name, work in works.items()}, repeat)
     show_rates(seconds, size, rows, "documents", say)

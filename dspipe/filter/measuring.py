@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from dspipe.filter.census import Census, count_documents, sum_censuses
 from dspipe.filter.domain import find_domain
-from dspipe.filter.language import find_language
+from dspipe.filter.language import find_languages
 from dspipe.filter.quality.signals import measure_signals
 from dspipe.recipe import Filter
 from dspipe.schema import DOCUMENTS, SIGNALS
@@ -46,13 +46,12 @@ def measure_batches(task: Measure, censuses: list[Census]) -> Iterator[pa.Record
 def measure_batch(batch: Any, settings: Filter) -> Any:
     """The `SIGNALS` of a batch of `DOCUMENTS`."""
     texts = batch.column("text")
-    language, margin = find_language(texts, settings.language_characters)
+    languages = find_languages(texts, settings)
     columns: dict[str, Any] = {
         "id": batch.column("id"),
-        "language": language,
-        "language_margin": margin,
+        **languages,
         "domain": find_domain(batch),
-        **measure_signals(texts, language),
+        **measure_signals(texts, languages["language"]),
     }
     nothing = {name: pa.nulls(len(batch), SIGNALS.field(name).type) for name in SIGNALS.names}
     return pa.record_batch([(nothing | columns)[name] for name in SIGNALS.names], SIGNALS)

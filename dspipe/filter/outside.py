@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dspipe.filter.languages.files import describe_language_model
 from dspipe.recipe import Filter
 
 
@@ -17,4 +18,4 @@ def describe_files(settings: Filter) -> list[dict[str, Any]]:
         from dspipe.filter.rules import check_columns
 
         check_columns(settings)
-    return []
+    return [describe_language_model(settings)]

@@ -1,0 +1,29 @@
+"""Training on a GPU gives the same bits twice, killed or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.reference.networks import small_model
+from tests.reference.rows import write_rows
+from tests.train.test_loop import Killed, kill_after, read_everything, run
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@pytest.mark.parametrize("length", [16, 512])
+def test_a_run_killed_and_resumed_on_a_gpu_gives_the_same_bits(tmp_path: Path, length: int) -> None:
+    files = write_rows(tmp_path / "rows", rows=11, parts=2, length=length)
+    model = small_model(  # in multiples of what grouped products on a GPU ask for
+        width=32, layers=2, heads=4, query_rank=16, key_value_rank=16, head_width=16, rope_width=8,
+        value_width=16, dense_width=32, expert_width=16, initial_deviation=0.05,
+    )  # fmt: skip
+    run(files, tmp_path / "whole", model=model)
+    for step in (3, 8):
+        with pytest.raises(Killed):
+            run(files, tmp_path / "killed", kill_after(step), model=model)
+    run(files, tmp_path / "killed", model=model)
+    assert read_everything(tmp_path / "killed") == read_everything(tmp_path / "whole")

@@ -57,7 +57,7 @@ BOUNDS: dict[str, list[tuple[str, float | None, float | None]]] = {  # column, l
     "duplicate characters": [("duplicate_line_characters", None, 0.01)],
     "lines per word": [("lines_per_token", None, 0.3)],
     "lorem ipsum": [("lorem_ipsum", None, 0)],
-    "curly brackets": [("curly_brackets", None, 0)],
+    "curly brackets": [("kept_curly_brackets", None, 0)],
     "kept sentences": [("kept_sentences", 5, None)],
 }
 FILTERS: dict[

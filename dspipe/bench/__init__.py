@@ -12,6 +12,7 @@ from pathlib import Path
 
 BENCHES = {  # a module of this package: what it measures
     "extract": "WARC files to rows, beside a bare loop of fastwarc and resiliparse; quality with --gold",
+    "domain": "documents to code, mathematics or web by their text: accuracy for each, and speed",
     "filter": "documents to signals and verdicts, beside datatrove's filters; another threshold on a million",
     "language": "texts and lines to languages, beside py3langid: speed, agreement, accuracy, mixtures",
     "mix": "ten million rows to shares of domains and languages: rows per second and peak memory",

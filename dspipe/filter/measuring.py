@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import Struct
 
 from dspipe.filter.census import Census, count_documents, sum_censuses
 from dspipe.filter.domain import find_domain
+from dspipe.filter.extension import find_extension
 from dspipe.filter.language import find_languages
+from dspipe.filter.markup import measure_markup
 from dspipe.filter.quality.signals import measure_signals
 from dspipe.recipe import Filter
 from dspipe.schema import DOCUMENTS, SIGNALS
@@ -46,12 +49,15 @@ def measure_batches(task: Measure, censuses: list[Census]) -> Iterator[pa.Record
 def measure_batch(batch: Any, settings: Filter) -> Any:
     """The `SIGNALS` of a batch of `DOCUMENTS`."""
     texts = batch.column("text")
-    languages = find_languages(texts, settings)
+    languages, domain, extension = find_languages(texts, settings), find_domain(batch), find_extension(batch)
+    files = pc.if_else(pc.equal(domain, "code"), extension, None)  # a page's address ends in .html, too
     columns: dict[str, Any] = {
         "id": batch.column("id"),
         **languages,
-        "domain": find_domain(batch),
+        "domain": domain,
+        "extension": extension,
         **measure_signals(texts, languages["language"]),
+        **measure_markup(texts, files),
     }
     nothing = {name: pa.nulls(len(batch), SIGNALS.field(name).type) for name in SIGNALS.names}
     return pa.record_batch([(nothing | columns)[name] for name in SIGNALS.names], SIGNALS)

@@ -20,16 +20,20 @@ WHOSE = np.uint64(32)
 
 @inlined
 def remember(value, stamp, mask, memory):  # type: ignore[no-untyped-def]
-    """The slot of a value among those with a stamp, its count raised by one; there must be a free slot."""
-    owner, inside = np.uint64(stamp), np.uint64(mask)
-    slot = np.int64(value & inside)
-    while memory[slot, 1] >> WHOSE == owner:
-        if memory[slot, 0] == value:
-            memory[slot, 1] += ONE
-            return slot
+    """The slot of a value among those with a stamp, its count raised by one; there must be a free slot.
+
+    Whether a value is new cannot be foreseen, so nothing branches on it: a branch is taken only where another
+    value has the slot, which is rare.
+    """
+    owner = np.uint64(stamp)
+    slot = np.int64(value & np.uint64(mask))
+    entry = memory[slot, 1]
+    while (entry >> WHOSE == owner) & (memory[slot, 0] != value):
         slot = (slot + 1) & mask
+        entry = memory[slot, 1]
+    met = np.uint64(entry >> WHOSE == owner) * (entry & COUNT)
     memory[slot, 0] = value
-    memory[slot, 1] = (owner << WHOSE) | ONE
+    memory[slot, 1] = (owner << WHOSE) | (met + ONE)
     return slot
 
 
@@ -37,14 +41,14 @@ def remember(value, stamp, mask, memory):  # type: ignore[no-untyped-def]
 def make_mask(things):  # type: ignore[no-untyped-def]
     """The mask for slots as many as `count_slots` gives."""
     slots = 1
-    while slots <= 3 * things + 8:
+    while slots <= 2 * things + 8:
         slots *= 2
     return slots - 1
 
 
 def count_slots(things: int) -> int:
     """Slots of a memory that is at most a third full; of lines there may be as many paragraphs besides."""
-    return 1 << (3 * things + 8).bit_length()
+    return 1 << (2 * things + 8).bit_length()
 
 
 @inlined

@@ -26,6 +26,7 @@ from dspipe.text.words import FIRST, HALF, SECOND
 
 BASE = np.uint64(0xD6E8FEB86659FD93)  # odd: of the hash of a run of tokens, Σ hash[i] · BASE^(n − 1 − i)
 LONGEST = 10
+COUNTED, SIZE = 40, (1 << 40) - 1  # bits for the characters of an n-gram, below its count
 FIRST_REPEATED = 5  # from five tokens on all repeated n-grams are counted, below the most frequent one
 
 
@@ -40,18 +41,23 @@ def measure_repetition(work, logs, out, document, entropies):  # type: ignore[no
     power = BASE
     for length in range(2, LONGEST * scale + 1):
         power *= BASE
-        found = list_starts(found, length, tokens, work)
+        remember_runs(found, length, power, work)
+        if length % scale == 0 and length >= FIRST_REPEATED * scale:
+            out[document, REPEATED_5 + length // scale - FIRST_REPEATED] = measure_repeated(
+                found, length, work
+            )
+        found, top = list_starts(found, length, tokens, work)
+        if length % scale == 0 and 2 * scale <= length < FIRST_REPEATED * scale and top >> COUNTED > 1:
+            # between the tokens of an n-gram there is a space, in scripts that have any
+            spaces = (length - 1) * (scale == 1)
+            out[document, TOP_2 + length // scale - 2] = (top >> COUNTED) * ((top & SIZE) + spaces)
         if found == 0:
             break
-        remember_runs(found, length, power, work)
-        if length >= 2 * scale and length % scale == 0:
-            measure_runs(found, length, length // scale, scale, work, out, document)
-        found = list_repeated(found, work)
 
 
 @kernel
 def measure_words(tokens, work, logs, out, document, entropies):  # type: ignore[no-untyped-def]
-    """Count different words and sum up c·ln c over them; list the places of tokens that occur twice."""
+    """Count different words, sum up c·ln c over them; list where two tokens stand that both occur twice."""
     stamp, mask = work.state[STAMP] + 1, make_mask(tokens)
     words, unique, found, total = np.int64(0), np.int64(0), 0, 0.0
     for token in range(tokens):
@@ -60,26 +66,18 @@ def measure_words(tokens, work, logs, out, document, entropies):  # type: ignore
         is_word = np.int64(work.hashes[token] & ONE)
         words += is_word
         unique += is_word & np.int64(count_of(slot, work.memory) == 1)
+    before = False
     for token in range(tokens):
         count = count_of(work.places[1, token], work.memory)
-        work.places[0, found] = token
-        found += count > 1
         log = logs[count] if count < logs.size else np.log(np.float64(count))
         total += log * np.float64(work.hashes[token] & ONE)
+        repeated = count > 1
+        work.places[0, found] = token - 1
+        found += before & repeated
+        before = repeated
     out[document, WORD_TOKENS], out[document, UNIQUE_WORDS] = words, unique
     entropies[document] = total
     return found
-
-
-@kernel
-def list_starts(found, length, tokens, work):  # type: ignore[no-untyped-def]
-    """Of the places where shorter n-grams are repeated, those where the next place is one, too."""
-    kept = 0
-    for number in range(found - 1):
-        place = work.places[0, number]
-        work.places[0, kept] = place
-        kept += (work.places[0, number + 1] == place + 1) & (place + length <= tokens)
-    return kept
 
 
 @kernel
@@ -94,34 +92,33 @@ def remember_runs(found, length, power, work):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def measure_runs(found, length, n, scale, work, out, document):  # type: ignore[no-untyped-def]
-    """The characters of the most frequent n-gram, the longest of equals; or of all that were met before."""
-    most, longest, repeated, free = 2, 0, 0, 0
+def measure_repeated(found, length, work):  # type: ignore[no-untyped-def]
+    """The characters of n-grams that were met before, from left to right, none counted twice."""
+    repeated, free = 0, 0
     for number in range(found):
         place = work.places[0, number]
-        size = work.ends[place + length] - work.ends[place]
-        if n < FIRST_REPEATED:
-            count = count_of(work.places[1, number] >> 1, work.memory)
-            if count > most or (count == most and size > longest):
-                most, longest = count, size
-        elif work.places[1, number] & 1 and place >= free:
-            repeated += size
+        if work.places[1, number] & 1 and place >= free:
+            repeated += work.ends[place + length] - work.ends[place]
             free = place + length
-    if n >= FIRST_REPEATED:
-        out[document, REPEATED_5 + n - FIRST_REPEATED] = repeated
-    elif longest > 0:
-        # between the tokens of an n-gram there is a space, in scripts that have any
-        out[document, TOP_2 + n - 2] = most * (longest + (n - 1) * (scale == 1))
+    return repeated
 
 
 @kernel
-def list_repeated(found, work):  # type: ignore[no-untyped-def]
-    """Of the places listed, those of n-grams that occur twice."""
-    kept = 0
+def list_starts(found, length, tokens, work):  # type: ignore[no-untyped-def]
+    """List where an n-gram stands that occurs twice, and at the next place another; return how many.
+
+    Also the most frequent n-gram, the longest of equals, as count << COUNTED | characters. Nothing branches.
+    """
+    kept, before, last, top = 0, False, np.int64(-2), np.int64(0)
     for number in range(found):
-        work.places[0, kept] = work.places[0, number]
-        kept += count_of(work.places[1, number] >> 1, work.memory) > 1
-    return kept
+        place = np.int64(work.places[0, number])
+        count = count_of(work.places[1, number] >> 1, work.memory)
+        top = max(top, (count << COUNTED) | (work.ends[place + length] - work.ends[place]))
+        repeated = count > 1
+        work.places[0, kept] = last
+        kept += before & repeated & (last + 1 == place) & (last + length < tokens)
+        before, last = repeated, place
+    return kept, top
 
 
 @kernel

@@ -358,6 +358,22 @@ def test_signals_outlast_other_rules(tmp_path: Path) -> None:
     assert states(go(tmp_path, strict, "filter")) == {"extract": "done", "filter": "done"}
 
 
+def test_signals_outlast_another_blocklist(tmp_path: Path) -> None:
+    blocklist = tmp_path / "list.txt"
+    recipe = make_recipe(tmp_path, filter={"blocklist": str(blocklist)})
+    with pytest.raises(RecipeError, match=r"filter.blocklist: .*list.txt cannot be read"):
+        go(tmp_path, recipe, "filter")
+    blocklist.write_text("bad.example\n")
+    go(tmp_path, recipe, "filter")
+    before = (tmp_path / "run" / "signals" / "manifest.json").read_bytes()
+    blocklist.write_text("worse.example\n")
+    with pytest.raises(RecipeError, match=r"input blocklist/list.txt.*--rebuild filter"):
+        go(tmp_path, recipe, "filter")
+    (outcome,) = go(tmp_path, recipe, "filter", rebuild="filter")[1:]
+    assert (tmp_path / "run" / "signals" / "manifest.json").read_bytes() == before
+    assert outcome.manifests[1].facts["line"] == ["signals reused"]
+
+
 def test_signals_are_measured_again_where_they_would_differ(tmp_path: Path) -> None:
     go(tmp_path, make_recipe(tmp_path), "filter")
     folder = tmp_path / "run"

@@ -14,10 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
+from dspipe.filter.blocklist import find_blocked, load_blocklist
+from dspipe.filter.licenses import find_unlicensed
 from dspipe.filter.report import Tally, Verdict
 from dspipe.filter.rules import (
     FIRST_REASONS,
     LANGUAGE,
+    LICENSE,
     Ruled,
     find_failures,
     find_unwanted,
@@ -84,6 +87,9 @@ def judge(batch: Any, signals: Any, settings: Filter, rules: list[Ruled]) -> Ver
     """The verdict of the recipe's rules on a batch of `DOCUMENTS` with its `SIGNALS`."""
     first = {name: np.zeros(len(batch), bool) for name in FIRST_REASONS}
     first[LANGUAGE] = find_unwanted(signals, settings.languages)
+    if settings.blocklist is not None:
+        first |= find_blocked(batch.column("url"), load_blocklist(settings.blocklist))
+    first[LICENSE] = find_unlicensed(batch.column("license"), settings.licenses)
     failures = np.column_stack([*first.values(), find_failures(signals, settings, rules)])
     return Verdict(failures, [*first, *(ruled.rule.reason for ruled in rules)])
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from dspipe.filter.entries import describe_file
 from dspipe.filter.languages.files import describe_language_model
-from dspipe.recipe import Filter
+from dspipe.recipe import Filter, RecipeError
 
 
 def describe_files(settings: Filter) -> list[dict[str, Any]]:
@@ -18,4 +20,21 @@ def describe_files(settings: Filter) -> list[dict[str, Any]]:
         from dspipe.filter.rules import check_columns
 
         check_columns(settings)
-    return [describe_language_model(settings)]
+    return [describe_language_model(settings), *describe_blocklist(settings)]
+
+
+def describe_blocklist(settings: Filter) -> list[dict[str, Any]]:
+    """The list of hosts, URLs and words, if the recipe names one; what it says is read when the stage runs.
+
+    Raises:
+        RecipeError: there is no such file.
+    """
+    if settings.blocklist is None:
+        return []
+    try:
+        return [describe_file("blocklist", Path(settings.blocklist))]
+    except OSError as error:
+        raise RecipeError(
+            f"filter.blocklist: {settings.blocklist} cannot be read: {error.strerror}; name a text file with "
+            "one host, beginning of a URL or word a line"
+        ) from None

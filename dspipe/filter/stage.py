@@ -5,6 +5,7 @@ Signals that were measured with the same settings are kept, so that other thresh
 
 from __future__ import annotations
 
+from dspipe.filter.blocklist import check_blocklist
 from dspipe.filter.census import sum_censuses
 from dspipe.filter.judging import Judge, judge_part
 from dspipe.filter.measuring import Measure, compile_kernels, measure_part
@@ -19,6 +20,7 @@ from dspipe.workers import Workers
 def run(settings: Filter, documents: Artifact, signals: Output, filtered: Output, workers: Workers) -> None:
     """Measure every document, if that has not been done, and keep those that no rule rejects."""
     names = [*FIRST_REASONS, *(ruled.rule.reason for ruled in list_rules(settings))]
+    check_blocklist(settings)
     measured = signals.closed is not None
     if not measured:
         measure(settings, documents, signals, workers)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dspipe.filter.stage import run
-from dspipe.recipe import Filter
+from dspipe.recipe import Filter, Licenses
 from dspipe.schema import DOCUMENTS, REJECTED, SIGNALS
 from dspipe.shards import Artifact, open_artifact
 from tests.support import document, make_artifact, make_output, make_workers, read_rows
@@ -23,6 +23,7 @@ GERMAN = (
     "Eine Frau kam mit zwei Hunden den Kai entlang und fragte, ob er hinüber wolle. Ihr Bruder, sagte sie, "
     "habe hinter dem Eishaus ein kleines Boot."
 )
+ENGLISH_ONLY = Filter(languages=["en"])
 
 
 def make_rows(part: int) -> list[dict[str, Any]]:
@@ -36,13 +37,16 @@ def make_rows(part: int) -> list[dict[str, Any]]:
 
 
 def filter_rows(
-    folder: Path, parts: list[list[dict[str, Any]]], workers: int = 1
+    folder: Path,
+    parts: list[list[dict[str, Any]]],
+    workers: int = 1,
+    settings: Filter = ENGLISH_ONLY,
 ) -> tuple[Artifact, Artifact]:
     documents = make_artifact(folder / "documents", parts)
     signals, filtered = make_output(folder / "signals"), make_output(folder / "filtered")
     (folder / "progress").mkdir()
     crew = make_workers(folder, workers)
-    run(Filter(languages=["en"]), documents, signals, filtered, crew)
+    run(settings, documents, signals, filtered, crew)
     crew._pool.close()
     return open_artifact(folder / "signals"), open_artifact(folder / "filtered")
 
@@ -87,3 +91,28 @@ def test_an_artifact_without_rows_or_parts_is_filtered_to_nothing(tmp_path: Path
     for name, parts in (("rows", [[]]), ("parts", [])):
         signals, filtered = filter_rows(tmp_path / name, parts)
         assert signals.rows == filtered.rows == 0 and read_rows(filtered, "rejected.parquet") == []
+
+
+def test_blocked_urls_and_denied_licences_are_reasons_before_all_rules(tmp_path: Path) -> None:
+    blocklist = tmp_path / "list.txt"
+    blocklist.write_text("bad.example  # a host\nfine.example/x\ncasino\n")
+    good = ENGLISH.format(1) + MORE
+    rows = [
+        document(good, "stays", url="http://fine.example/xy", license="MIT"),
+        document(good, "host", url="http://www.bad.example/casino", license="MIT"),
+        document(good, "url", url="http://fine.example/x/1"),
+        document("Short", "several", url="http://fine.example/x/casino", license="CC-BY-NC-4.0"),
+        document(good, "license", license="cc-by-nc-4.0"),
+    ]
+    settings = Filter(blocklist=str(blocklist), licenses=Licenses(deny=["cc-by-nc*"]))
+    _, filtered = filter_rows(tmp_path, [rows[:2], rows[2:]], settings=settings)
+    assert [row["id"] for row in read_rows(filtered)] == [rows[0]["id"]]
+    found = [row["reasons"] for row in read_rows(filtered, "rejected.parquet")]
+    assert found[:2] == [["blocked-host", "blocked-word"], ["blocked-url"]]
+    assert found[2][:4] == ["blocked-url", "blocked-word", "license", "gopher-words"]
+    assert found[3] == ["license"]
+    assert filtered.manifest.counts.dropped == {"blocked-host": 1, "blocked-url": 2, "license": 1}
+    rules = filtered.manifest.facts["rules"]
+    assert list(rules)[:4] == ["blocked-host", "blocked-url", "blocked-word", "license"]
+    assert rules["blocked-word"] == {"fails": 2, "only": 0, "first": 0}
+    assert rules["license"] == {"fails": 2, "only": 1, "first": 1}

@@ -12,15 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import xxhash
-
+from dspipe.filter.entries import describe_file
 from dspipe.recipe import DspipeError, Filter, RecipeError
 
 MAGIC = (793712314).to_bytes(4, "little")  # what a fastText model begins with
 WORDS, WORDS_AT = struct.Struct("<i"), 64  # how many there are in its dictionary
 FIRST_WORD = 92  # each ends with a zero byte,
 AFTER_WORD, LABEL = struct.Struct("<qb"), 1  # how often it was seen, and whether it is a label
-CHUNK = 1 << 24
 
 
 def describe_language_model(settings: Filter) -> dict[str, Any]:
@@ -34,16 +32,7 @@ def describe_language_model(settings: Filter) -> dict[str, Any]:
         path = find_packed_model()
     else:
         list_labels(path)
-    digest = xxhash.xxh3_64()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return {
-        "source": "language_model",
-        "file": path.name,
-        "bytes": path.stat().st_size,
-        "sample": digest.hexdigest(),
-    }
+    return describe_file("language_model", path)
 
 
 def find_packed_model() -> Path:

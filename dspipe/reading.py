@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from dspipe.recipe import PRESETS, Epochs, Mix, Recipe, RecipeError, flatten, join, packed_lengths
+from dspipe.recipe import PRESETS, Epochs, Filter, Mix, Recipe, RecipeError, flatten, join, packed_lengths
 
 
 def load_recipe(path: str | Path, assignments: Sequence[str] = ()) -> Recipe:
@@ -117,9 +117,26 @@ def find_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for name in recipe.dedup.prefer:
         if names and name not in names:
             yield "dedup.prefer", f"there is no source named {name}; there are: {', '.join(names)}"
+    yield from find_filter_contradictions(recipe.filter, names)
     yield from find_mix_contradictions(recipe.mix)
     yield from find_idle_caps(recipe.mix, names)
     yield from find_train_contradictions(recipe)
+
+
+def find_filter_contradictions(settings: Filter, sources: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for name in settings.private if isinstance(settings.private, dict) else ():
+        if sources and name not in sources:
+            yield "filter.private", f"there is no source named {name}; there are: {', '.join(sources)}"
+    allowed = {pattern.casefold() for pattern in settings.licenses.allow}
+    for table, patterns in (("allow", settings.licenses.allow), ("deny", settings.licenses.deny)):
+        for pattern in patterns:
+            if not pattern or pattern != pattern.strip():
+                yield (
+                    f"filter.licenses.{table}",
+                    f"{pattern!r} fits no licence; write it without space around it",
+                )
+            elif table == "deny" and pattern.casefold() in allowed:
+                yield "filter.licenses.deny", f"{pattern!r} is in allow too, which wins; keep one of them"
 
 
 def find_mix_contradictions(mix: Mix) -> Iterator[tuple[str, str]]:

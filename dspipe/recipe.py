@@ -127,10 +127,18 @@ class Licenses(Table, frozen=True):
     """Judged as robots.txt judges paths: the longest pattern that fits decides, `allow` on a tie."""
 
     allow: Annotated[
-        list[str], Meta(description="patterns (`*`, `?`) of licences that stay; given alone: no others do")
+        list[str],
+        Meta(
+            description="patterns of licences that stay, for the whole licence in any case of letters, with "
+            "`*` for any text and `?` for one character; given alone: no others stay"
+        ),
     ] = []
     deny: Annotated[
-        list[str], Meta(description="patterns of licences that go; a document without one is `unknown`")
+        list[str],
+        Meta(
+            description="patterns of licences that go; the longest pattern that fits decides, `allow` if two "
+            "are as long; a document without a licence has `unknown`"
+        ),
     ] = []
 
 
@@ -161,15 +169,16 @@ class Filter(Table, frozen=True):
     blocklist: Annotated[
         str | None,
         Meta(
-            description="a file with one entry a line: a host (and all below it), the beginning of a URL, "
-            "or a word in a URL"
+            description="a file with one entry a line: a host (`example.com`, and all below it), the "
+            "beginning of a URL (`example.com/forum`) or a word in a URL (`casino`); `#` begins a comment"
         ),
     ] = None
     private: Annotated[
         list[Private] | dict[str, list[Private]],
         Meta(
-            description="what is replaced by placeholders: `email`, `ip`, `phone`, `secret` (keys, tokens); "
-            "for all sources, or by source, where those not named keep their texts"
+            description="what is replaced by placeholders (`[EMAIL]`, `[IP]`, `[PHONE]`, `[SECRET]`): "
+            "`email`, `ip` (public addresses), `phone`, `secret` (keys, tokens, passwords); for all sources, "
+            "or by source, where those not named keep their texts"
         ),
     ] = field(default_factory=list_private)
     quality: Annotated[

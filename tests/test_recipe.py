@@ -62,6 +62,16 @@ REFUSALS: list[tuple[str, str]] = [
         "mix.max_epochs.languages: no has no share in mix.languages",
     ),
     ("[mix]\nquality_power = -1", "mix.quality_power: expected float >= 0"),
+    (
+        "[[extract.sources]]\nname='a'\npath='b'\n[filter.private]\nweb = ['email']",
+        "filter.private: there is no source named web; there are: a",
+    ),
+    ("[filter]\nprivate = ['mail']", "'mail' is not one of: email, ip, phone, secret"),
+    (
+        "[filter.licenses]\nallow = ['CC-*']\ndeny = ['cc-*']",
+        "filter.licenses.deny: 'cc-*' is in allow too, which wins; keep one of them",
+    ),
+    ("[filter.licenses]\nallow = ['MIT ']", "filter.licenses.allow: 'MIT ' fits no licence"),
     ("nmae = 'x'", "nmae: there is no such key; did you mean name?"),
 ]
 

@@ -98,7 +98,8 @@ def read_entry(content, start, end):  # type: ignore[no-untyped-def]
         if byte <= SPACE or byte == DELETE:
             return WRONG, value
         plain = plain and is_alphanumeric(byte)
-        value = mix(value, lower(byte))
+        if plain:
+            value = mix(value, lower(byte))
     if plain:
         return OF_WORD, finish(value)
     first, behind, rest = split_url(content, start, end)
@@ -172,7 +173,8 @@ def read_blocklist(path: str, size: int, changed: int) -> Blocklist:
     if line:
         raise wrong_line(path, line, content[start:end].tobytes())
     kinds, hashes = kinds[:entries], hashes[:entries]
-    return Blocklist(*(read_only(np.unique(hashes[kinds == kind])) for kind in range(len(REASONS))))
+    # Sorted, not np.unique: equal ones do no harm, and numpy's newer unique takes 4 s where sort takes 0.2.
+    return Blocklist(*(read_only(np.sort(hashes[kinds == kind])) for kind in range(len(REASONS))))
 
 
 def check_characters(path: str, whole: bytes) -> None:

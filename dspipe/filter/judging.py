@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from dspipe.filter.blocklist import find_blocked, load_blocklist
 from dspipe.filter.licenses import find_unlicensed
+from dspipe.filter.private import COLUMNS, choose_kinds, replace_private
 from dspipe.filter.report import Tally, Verdict
 from dspipe.filter.rules import (
     FIRST_REASONS,
@@ -59,10 +61,11 @@ def judge_part(task: Judge) -> Piece:
         for batch, signals in read_aligned(task.part, task.signals):
             verdict = judge(batch, signals, task.settings, rules)
             kept, rest = pa.array(verdict.kept), pa.array(~verdict.kept)
-            filtered.write(finish(batch.filter(kept), signals.filter(kept), task.settings))
+            finished, replaced = finish(batch.filter(kept), signals.filter(kept), task.settings)
+            filtered.write(finished)
             reasons = list_reasons(verdict.failures, verdict.names)
             rejected.write(reject(batch, signals, reasons).filter(rest))
-            report.add(signals, verdict)
+            report.add(signals, verdict, replaced)
     assert filtered.part is not None
     rows, kept_rows = report.rows, filtered.rows
     return Piece({"filtered": [filtered.part]}, Counts(rows, kept_rows, dropped=report.dropped), report.facts)
@@ -94,18 +97,21 @@ def judge(batch: Any, signals: Any, settings: Filter, rules: list[Ruled]) -> Ver
     return Verdict(failures, [*first, *(ruled.rule.reason for ruled in rules)])
 
 
-def finish(batch: Any, signals: Any, settings: Filter) -> Any:
-    """Documents as they are kept: with what was found out about them."""
+def finish(batch: Any, signals: Any, settings: Filter) -> tuple[Any, NDArray[np.int64]]:
+    """(documents as they are kept, with what was found out and without what is private; replaced [kind])."""
     columns = {name: batch.column(name) for name in DOCUMENTS.names}
     columns |= {name: signals.column(name) for name in FOUND}
+    wanted = choose_kinds(batch.column("source"), settings.private)
+    found = {name: signals.column(name) for name in COLUMNS}
+    columns["text"], replaced = replace_private(batch.column("text"), wanted, found)
     if settings.quality is not None:
         values = pa.array(read_values(signals, settings.quality), pa.float32(), from_pandas=True)
         columns["quality"] = pc.coalesce(columns["quality"], values)
-    return pa.record_batch(list(columns.values()), DOCUMENTS)
+    return pa.record_batch(list(columns.values()), DOCUMENTS), replaced
 
 
 def reject(batch: Any, signals: Any, reasons: Any) -> Any:
-    """Documents as they were, with language, domain and reasons."""
+    """Documents as they were, private data too, with language, domain and reasons."""
     columns = {name: batch.column(name) for name in DOCUMENTS.names}
     columns |= {name: signals.column(name) for name in FOUND}
     return pa.record_batch([*columns.values(), reasons], REJECTED)

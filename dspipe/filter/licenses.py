@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dspipe.recipe import Licenses
+from dspipe.recipe import Licenses, RecipeError
 
 UNKNOWN = "unknown"  # what a document without a licence is matched as
 NONE = -1
+LONGEST = 1000  # bytes of a pattern; RE2 gives up at some ten thousands of `?`
 
 
 def find_unlicensed(column: Any, licenses: Licenses) -> NDArray[np.bool_]:
@@ -32,6 +33,20 @@ def find_unlicensed(column: Any, licenses: Licenses) -> NDArray[np.bool_]:
     denied = find_longest(encoded.dictionary, licenses.deny)
     goes = denied > allowed if licenses.deny else allowed == NONE
     return np.asarray(goes[encoded.indices.to_numpy()], bool)
+
+
+def check_licenses(licenses: Licenses) -> None:
+    """Refuse patterns that RE2 has no room for.
+
+    Raises:
+        RecipeError: one sentence with the key.
+    """
+    for key, patterns in (("allow", licenses.allow), ("deny", licenses.deny)):
+        for pattern in patterns:
+            if len(pattern.encode()) > LONGEST:
+                raise RecipeError(
+                    f"filter.licenses.{key}: {pattern[:40]}… has more than {LONGEST} bytes; shorten it with *"
+                )
 
 
 def find_longest(values: Any, patterns: Sequence[str]) -> NDArray[np.int64]:

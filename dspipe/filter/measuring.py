@@ -15,6 +15,7 @@ from dspipe.filter.domain import find_domain
 from dspipe.filter.extension import find_extension
 from dspipe.filter.language import find_languages
 from dspipe.filter.markup import measure_markup
+from dspipe.filter.private import count_private
 from dspipe.filter.quality.signals import measure_signals
 from dspipe.recipe import Filter
 from dspipe.schema import DOCUMENTS, SIGNALS
@@ -58,9 +59,9 @@ def measure_batch(batch: Any, settings: Filter) -> Any:
         "extension": extension,
         **measure_signals(texts, languages["language"]),
         **measure_markup(texts, files),
+        **count_private(texts),
     }
-    nothing = {name: pa.nulls(len(batch), SIGNALS.field(name).type) for name in SIGNALS.names}
-    return pa.record_batch([(nothing | columns)[name] for name in SIGNALS.names], SIGNALS)
+    return pa.record_batch([columns[name] for name in SIGNALS.names], SIGNALS)
 
 
 def compile_kernels(settings: Filter) -> None:

@@ -14,12 +14,17 @@ def describe_files(settings: Filter) -> list[dict[str, Any]]:
     """The files that the settings name, as manifest entries with a digest each.
 
     Raises:
-        RecipeError: there is no such file, or the thresholds name rules or columns that do not exist.
+        RecipeError: there is no such file, the thresholds name rules or columns that do not exist, or a
+            pattern of licences is too long.
     """
     if settings.thresholds or settings.quality is not None:
         from dspipe.filter.rules import check_columns
 
         check_columns(settings)
+    if settings.licenses.allow or settings.licenses.deny:
+        from dspipe.filter.licenses import check_licenses
+
+        check_licenses(settings.licenses)
     return [describe_language_model(settings), *describe_blocklist(settings)]
 
 

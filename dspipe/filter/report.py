@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dspipe.filter.census import Census, count_documents, sum_censuses
+from dspipe.filter.private import KINDS
 from dspipe.filter.rules import Mask, count_failures
 from dspipe.shards import Counts
 
@@ -35,10 +36,12 @@ class Tally:
     def __init__(self, names: list[str]) -> None:
         self.rows = 0
         self.kept: list[Census] = []
+        self.replaced = np.zeros(len(KINDS), np.int64)
         self.rules: dict[str, NDArray[np.int64]] = {name: np.zeros(3, np.int64) for name in names}
 
-    def add(self, signals: Any, verdict: Verdict) -> None:
+    def add(self, signals: Any, verdict: Verdict, replaced: NDArray[np.int64]) -> None:
         self.rows += len(signals)
+        self.replaced += replaced
         self.kept.append(count_documents(signals.filter(pa.array(verdict.kept))))
         for name, *numbers in count_failures(verdict.failures, verdict.names):
             self.rules[name] += numbers
@@ -55,7 +58,8 @@ class Tally:
             for name, numbers in self.rules.items()
             if numbers[0]
         }
-        return {"rules": rules, **sum_censuses(self.kept)}
+        replaced = dict(zip(KINDS, self.replaced.tolist(), strict=True))
+        return {"rules": rules, "replaced": replaced, **sum_censuses(self.kept)}
 
 
 def in_order(counts: Counts, names: list[str]) -> Counts:
@@ -73,4 +77,11 @@ def sum_reports(reports: list[Report], names: list[str]) -> Report:
             row = rules.setdefault(reason, dict.fromkeys(numbers, 0))
             row.update({key: row[key] + number for key, number in numbers.items()})
     in_order = {reason: rules[reason] for reason in names if reason in rules}
-    return {"rules": in_order, **sum_censuses(reports)}
+    replaced = {kind: sum(report["replaced"][kind] for report in reports) for kind in KINDS}
+    return {"rules": in_order, "replaced": replaced, **sum_censuses(reports)}
+
+
+def describe_replaced(report: Report) -> list[str]:
+    """For the stage's line, where anything was replaced."""
+    shown = [f"{kind} {number:,}" for kind, number in report["replaced"].items() if number]
+    return [f"replaced {', '.join(shown)}"] if shown else []

@@ -9,7 +9,7 @@ from dspipe.filter.blocklist import check_blocklist
 from dspipe.filter.census import sum_censuses
 from dspipe.filter.judging import Judge, judge_part
 from dspipe.filter.measuring import Measure, compile_kernels, measure_part
-from dspipe.filter.report import in_order, sum_reports
+from dspipe.filter.report import describe_replaced, in_order, sum_reports
 from dspipe.filter.rules import FIRST_REASONS, list_rules
 from dspipe.recipe import DspipeError, Filter
 from dspipe.schema import REJECTED
@@ -33,7 +33,7 @@ def run(settings: Filter, documents: Artifact, signals: Output, filtered: Output
         [piece.parts["filtered"][0] for piece in pieces],
         counts,
         beside=[rejected],
-        facts=report | ({"line": ["signals reused"]} if measured else {}),
+        facts=report | {"line": [*describe_replaced(report), *(["signals reused"] if measured else [])]},
     )
 
 

@@ -137,6 +137,8 @@ def start_url(text, first, behind, rest, end):  # type: ignore[no-untyped-def]
 def find_beginning(text, first, behind, rest, end, beginnings):  # type: ignore[no-untyped-def]
     """Whether a beginning of a URL is listed: looked up at both sides of what splits a path or a query."""
     value = start_url(text, first, behind, rest, end)
+    if is_listed(beginnings, value):  # the slash that a URL leaves out splits, too
+        return True
     asked = False  # whether the query has begun
     for position in range(rest, end):
         byte = text[position]

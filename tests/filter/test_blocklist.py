@@ -57,6 +57,7 @@ EXAMPLES: list[tuple[str, str, list[str]]] = [
     ("example.com/forum/", "http://example.com/forum", []),
     ("example.com/", "http://example.com", URL),
     ("example.com/", "http://example.com?a", URL),
+    ("example.com/", "http://example.com\\a", URL),
     ("example.com/", "http://www.example.com/", []),
     ("example.com?a=1", "http://example.com/?a=1&b=2", URL),
     ("example.com/x?a=", "http://example.com/x?a=5", URL),
@@ -174,7 +175,7 @@ ENTRY = st.one_of(
     st.sampled_from(["a", "b", "a1", "80", "# a.b", ""]),
     HOSTS,
     st.tuples(BEFORE, HOSTS, AFTER).map("".join),
-    st.tuples(BEFORE, NAME, AFTER, st.sampled_from("/?"), REST).map("".join),
+    st.tuples(BEFORE, NAME, st.sampled_from(["", ".", ":80"]), st.sampled_from("/?"), REST).map("".join),
 )
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dspipe.filter.licenses import find_unlicensed
-from dspipe.recipe import Licenses
+from dspipe.filter.outside import describe_files
+from dspipe.recipe import Filter, Licenses, RecipeError
 from tests.reference.licenses import goes
 
 
@@ -52,6 +53,13 @@ def test_a_pattern_fits_the_whole_text_and_brackets_stand_for_themselves() -> No
 @pytest.mark.parametrize("pattern", ["*a*a*a*a*a*b", "*" * 50 + "b", "*?*?*?*?b"])
 def test_hostile_licences_take_time_in_proportion(pattern: str) -> None:
     assert find(["a" * 10**6, "a" * 10**6 + "b"], [], [pattern]) == [False, True]
+
+
+def test_a_pattern_that_is_too_long_is_refused() -> None:
+    describe_files(Filter(licenses=Licenses(allow=["?" * 1000])))
+    assert find(["a" * 1000, "a"], ["?" * 1000], []) == [False, True]
+    with pytest.raises(RecipeError, match=r"filter.licenses.deny: a+… has more than 1000 bytes"):
+        describe_files(Filter(licenses=Licenses(deny=["a" * 1001])))
 
 
 def test_bytes_that_are_no_utf_8_are_passed_over() -> None:

@@ -71,7 +71,9 @@ def test_rejected_rows_have_all_reasons_and_count_under_the_first(tmp_path: Path
     counts = filtered.manifest.counts
     assert (counts.in_, counts.out, counts.dropped) == (10, 2, {"language": 6, "gopher-words": 2})
     rules = filtered.manifest.facts.pop("rules")
-    assert filtered.manifest.facts == {"languages": {"en": 2}, "domains": {"web": 2}}
+    nothing = {"email": 0, "ip": 0, "phone": 0, "secret": 0}
+    facts = {"languages": {"en": 2}, "domains": {"web": 2}, "replaced": nothing, "line": []}
+    assert filtered.manifest.facts == facts
     assert list(rules)[:2] == ["language", "gopher-words"]
     assert rules["language"] == {"fails": 6, "only": 2, "first": 6}
     assert rules["gopher-words"] == {"fails": 6, "only": 2, "first": 2}
@@ -116,3 +118,20 @@ def test_blocked_urls_and_denied_licences_are_reasons_before_all_rules(tmp_path:
     assert list(rules)[:4] == ["blocked-host", "blocked-url", "blocked-word", "license"]
     assert rules["blocked-word"] == {"fails": 2, "only": 0, "first": 0}
     assert rules["license"] == {"fails": 2, "only": 1, "first": 1}
+
+
+def test_private_data_is_replaced_in_what_is_kept_and_counted(tmp_path: Path) -> None:
+    text = ENGLISH.format(1) + MORE + " Write to ann@harbour.example, or call +44 20 7946 0958."
+    rows = [document(text, name, source=name) for name in ("web", "books")]
+    rows.append(document("ann@harbour.example", "rejected", source="web"))
+    documents = make_artifact(tmp_path / "documents", [rows])
+    signals, filtered = make_output(tmp_path / "signals"), make_output(tmp_path / "filtered")
+    run(Filter(private={"web": ["email"]}), documents, signals, filtered, make_workers(tmp_path))
+    kept = {row["source"]: row["text"] for row in read_rows(open_artifact(tmp_path / "filtered"))}
+    assert kept["web"] == text.replace("ann@harbour.example", "[EMAIL]") and kept["books"] == text
+    artifact = open_artifact(tmp_path / "filtered")
+    assert read_rows(artifact, "rejected.parquet")[0]["text"] == "ann@harbour.example"
+    assert artifact.manifest.facts["replaced"] == {"email": 1, "ip": 0, "phone": 0, "secret": 0}
+    assert artifact.manifest.facts["line"] == ["replaced email 1"]
+    measured = read_rows(open_artifact(tmp_path / "signals"))
+    assert [(row["emails"], row["phone_numbers"]) for row in measured] == [(1, 1), (1, 1), (1, 0)]

@@ -1,4 +1,4 @@
-"""Documents of known domains → the weights by which `dspipe/filter/domain.py` tells code, maths and the rest.
+"""Documents of known domains → the weights by which `dspipe.filter.domains` tells code, maths and the rest.
 
     python benchmarks/train_domain.py FILE.jsonl.gz... > dspipe/filter/domains/weights.py
     python benchmarks/train_domain.py --folds 5 FILE.jsonl.gz...
@@ -29,8 +29,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from dspipe.filter.domain import FOUND, choose_domains
 from dspipe.filter.domains.counts import count_all_marks
+from dspipe.filter.domains.find import FOUND, choose_domains
 from dspipe.filter.domains.measures import MEASURES, add_scores, measure_all_marks, plan_measures
 from dspipe.text.arrow import text_buffers
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from dspipe.bench import Options, Say, timing
 from dspipe.bench.contenders import extract_one, on_one_core
 from dspipe.bench.crawl import SAMPLE, iterate_pages
-from dspipe.filter.domain import FOUND, choose_domains, score_domains
 from dspipe.filter.domains.counts import PREFIX
+from dspipe.filter.domains.find import FOUND, choose_domains, score_domains
 from dspipe.recipe import Extract, RecipeError
 from dspipe.text.arrow import text_buffers
 

@@ -26,7 +26,7 @@ from dspipe.bench.machine import one_core
 from dspipe.bench.rates import rate_all, show_rates
 from dspipe.filter import stage
 from dspipe.filter.judging import judge
-from dspipe.filter.language import find_languages
+from dspipe.filter.languages.find import find_languages
 from dspipe.filter.measuring import measure_batch
 from dspipe.filter.quality.signals import measure_signals
 from dspipe.filter.rules import list_rules

@@ -18,8 +18,8 @@ from dspipe.bench.contenders import on_one_core
 from dspipe.bench.guessers import ask_py3langid, classify, find_guessers
 from dspipe.bench.labelled import Labelled, read_labelled
 from dspipe.bench.recognition import measure_accuracy, measure_mixtures
-from dspipe.filter.language import count_letters, find_languages
 from dspipe.filter.languages.bayes import NaiveBayes
+from dspipe.filter.languages.find import count_letters, find_languages
 from dspipe.filter.languages.guess import UNDETERMINED
 from dspipe.filter.languages.spans import Spans, find_prefixes, iterate_lines
 from dspipe.recipe import Filter

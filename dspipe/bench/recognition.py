@@ -10,7 +10,7 @@ import pyarrow as pa
 from dspipe.bench import Say
 from dspipe.bench.guessers import find_guessers
 from dspipe.bench.labelled import Labelled
-from dspipe.filter.language import find_languages
+from dspipe.filter.languages.find import find_languages
 from dspipe.filter.languages.guess import UNDETERMINED
 from dspipe.recipe import Filter
 

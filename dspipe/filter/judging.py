@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from dspipe.filter.blocklist import find_blocked, load_blocklist
-from dspipe.filter.licenses import find_unlicensed
-from dspipe.filter.private import COLUMNS, choose_kinds, replace_private
+from dspipe.filter.lists.blocklist import find_blocked, load_blocklist
+from dspipe.filter.lists.licenses import find_unlicensed
+from dspipe.filter.private.findings import COLUMNS, choose_kinds, replace_private
 from dspipe.filter.report import Tally, Verdict
 from dspipe.filter.rules import (
     FIRST_REASONS,

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 from msgspec import Struct
 
 from dspipe.filter.census import Census, count_documents, sum_censuses
-from dspipe.filter.domain import find_domain
-from dspipe.filter.extension import find_extension
-from dspipe.filter.language import find_languages
-from dspipe.filter.markup import measure_markup
-from dspipe.filter.private import count_private
+from dspipe.filter.domains.extension import find_extension
+from dspipe.filter.domains.find import find_domain
+from dspipe.filter.domains.markup import measure_markup
+from dspipe.filter.languages.find import find_languages
+from dspipe.filter.private.findings import count_private
 from dspipe.filter.quality.signals import measure_signals
 from dspipe.recipe import Filter
 from dspipe.schema import DOCUMENTS, SIGNALS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dspipe.filter.entries import describe_file
 from dspipe.filter.languages.files import describe_language_model
+from dspipe.filter.lists.entries import describe_file
 from dspipe.recipe import Filter, RecipeError
 
 
@@ -22,7 +22,7 @@ def describe_files(settings: Filter) -> list[dict[str, Any]]:
 
         check_columns(settings)
     if settings.licenses.allow or settings.licenses.deny:
-        from dspipe.filter.licenses import check_licenses
+        from dspipe.filter.lists.licenses import check_licenses
 
         check_licenses(settings.licenses)
     return [describe_language_model(settings), *describe_blocklist(settings)]

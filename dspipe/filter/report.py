@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dspipe.filter.census import Census, count_documents, sum_censuses
-from dspipe.filter.private import KINDS
+from dspipe.filter.private.findings import KINDS
 from dspipe.filter.rules import Mask, count_failures
 from dspipe.shards import Counts
 

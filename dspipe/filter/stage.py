@@ -5,9 +5,9 @@ Signals that were measured with the same settings are kept, so that other thresh
 
 from __future__ import annotations
 
-from dspipe.filter.blocklist import check_blocklist
 from dspipe.filter.census import sum_censuses
 from dspipe.filter.judging import Judge, judge_part
+from dspipe.filter.lists.blocklist import check_blocklist
 from dspipe.filter.measuring import Measure, compile_kernels, measure_part
 from dspipe.filter.report import describe_replaced, in_order, sum_reports
 from dspipe.filter.rules import FIRST_REASONS, list_rules

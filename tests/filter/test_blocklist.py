@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspipe.filter.blocklist import check_blocklist, find_blocked, load_blocklist
+from dspipe.filter.lists.blocklist import check_blocklist, find_blocked, load_blocklist
 from dspipe.filter.outside import describe_blocklist
 from dspipe.recipe import Filter, RecipeError
 from tests.reference.blocklist import find_reasons, list_entries

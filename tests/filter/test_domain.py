@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dspipe.filter.domain import EXTENSIONS, FOUND, MARGIN, choose_domains, find_domain, score_domains
 from dspipe.filter.domains.counts import count_all_marks
+from dspipe.filter.domains.find import EXTENSIONS, FOUND, MARGIN, choose_domains, find_domain, score_domains
 from dspipe.filter.domains.marks import NAMES
 from dspipe.filter.domains.measures import LEAST, MEASURES, measure_all_marks
 from dspipe.filter.domains.weights import BIAS, WEIGHTS, load_weights

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from dspipe.filter.extension import find_extension
+from dspipe.filter.domains.extension import find_extension
 from dspipe.schema import DOCUMENTS
 from tests.support import document
 

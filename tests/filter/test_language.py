@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dspipe.filter.language import find_languages
 from dspipe.filter.languages import model
 from dspipe.filter.languages.bayes import NaiveBayes
 from dspipe.filter.languages.files import describe_language_model, find_packed_model
+from dspipe.filter.languages.find import find_languages
 from dspipe.filter.languages.guess import Guess
 from dspipe.filter.languages.spans import find_prefixes, iterate_lines
 from dspipe.recipe import Filter

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspipe.filter.licenses import find_unlicensed
+from dspipe.filter.lists.licenses import find_unlicensed
 from dspipe.filter.outside import describe_files
 from dspipe.recipe import Filter, Licenses, RecipeError
 from tests.reference.licenses import goes

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dspipe.filter.markup import measure_markup
+from dspipe.filter.domains.markup import measure_markup
 from tests.reference import markup as reference
 
 MARKS = (

@@ -1,4 +1,4 @@
-"""What a list blocks, by comparing every URL with every entry: the slow twin of `dspipe.filter.blocklist`."""
+"""What a list blocks, each URL against every entry: the slow twin of `dspipe.filter.lists.blocklist`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Languages by py3langid itself, a text or a line at a time: the slow twin of `dspipe.filter.language`."""
+"""Languages by py3langid itself, a text or a line at a time: the slow twin of `dspipe.filter.languages`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Licences matched one letter at a time: the slow twin of `dspipe.filter.licenses`."""
+"""Licences matched one letter at a time: the slow twin of `dspipe.filter.lists.licenses`."""
 
 from __future__ import annotations
 

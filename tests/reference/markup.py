@@ -1,4 +1,4 @@
-"""Visible text of HTML by regular expressions: the slow twin of `dspipe.filter.markup`."""
+"""Visible text of HTML by regular expressions: the slow twin of `dspipe.filter.domains.markup`."""
 
 from __future__ import annotations
 

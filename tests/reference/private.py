@@ -266,15 +266,15 @@ def find_international(left: bytes, right: bytes) -> Span:
         return None
     if breaks == [b"."] or not re.match(CODES, groups[0]):
         return None
-    if american and not re.fullmatch(rb"1[2-9]\d\d[2-9]\d{6}", digits):
+    if american and not re.fullmatch(rb"1[2-9]\d{9}", digits):
         return None
     return closed, 1 + size
 
 
 def find_american(left: bytes, right: bytes) -> Span:
     part = rb"(?:[ \-./)]|\xc2\xa0|\xe2\x80[\x89\x90-\x93\xaf])"  # a gap, but for "("
-    plain = rb"[2-9]\d\d(-|\.|\xe2\x80[\x89\x90-\x93\xaf])[2-9]\d\d\1\d{4}(?!\d)"
-    behind = rb"[2-9]\d\d\)" + GAP + rb"?[2-9]\d\d" + GAP + rb"\d{4}(?!\d)"
+    plain = rb"[2-9]\d\d(-|\.|\xe2\x80[\x89\x90-\x93\xaf])\d{3}\1\d{4}(?!\d)"
+    behind = rb"[2-9]\d\d\)" + GAP + rb"?\d{3}" + GAP + rb"\d{4}(?!\d)"
     opened = left.endswith(b"(")
     patterns = [(behind, 1)] if opened else [(plain, 0)]
     patterns += [(rb"1" + part + plain, 0), (rb"1" + part + rb"?\(" + behind, 0)]

@@ -1,1 +1,1 @@
-"""The parts of `dspipe.filter.language`: spans of text, the models that name their languages, the lines."""
+"""Which language a text is in: spans of it, models that name their languages, and what lines add up to."""

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dspipe.filter.entries import describe_file
+from dspipe.filter.lists.entries import describe_file
 from dspipe.recipe import DspipeError, Filter, RecipeError
 
 MAGIC = (793712314).to_bytes(4, "little")  # what a fastText model begins with

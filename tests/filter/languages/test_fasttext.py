@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from dspipe.filter.language import find_languages
 from dspipe.filter.languages import fasttext, files
 from dspipe.filter.languages.files import describe_language_model
+from dspipe.filter.languages.find import find_languages
 from dspipe.recipe import Filter, RecipeError
 from tests.filter.test_language import SENTENCES, join
 

@@ -21,7 +21,7 @@ from ipaddress import IPv4Network
 import numpy as np
 from numpy.typing import NDArray
 
-from dspipe.filter.patterns.characters import (
+from dspipe.filter.private.characters import (
     ALPHABETIC,
     ALPHANUMERIC,
     AT,

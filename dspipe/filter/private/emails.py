@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dspipe.filter.patterns.characters import (
+from dspipe.filter.private.characters import (
     ALPHANUMERIC,
     AT,
     BACKSLASH,

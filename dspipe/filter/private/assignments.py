@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dspipe.filter.patterns.characters import (
+from dspipe.filter.private.characters import (
     ALPHABETIC,
     APOSTROPHE,
     BACKTICK,
@@ -39,7 +39,7 @@ from dspipe.filter.patterns.characters import (
     pack_words,
     walk_run,
 )
-from dspipe.filter.patterns.entropy import UNIT, is_random
+from dspipe.filter.private.entropy import UNIT, is_random
 from dspipe.text.arrow import read_only
 from dspipe.text.kernel import inlined, kernel
 

@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dspipe.filter.rules import HOST, URL, WORD, Mask
-from dspipe.filter.urls import (
+from dspipe.filter.lists.urls import (
     CLOSING,
     COLON,
     DASH,
@@ -35,6 +34,7 @@ from dspipe.filter.urls import (
     trim,
     walk_urls,
 )
+from dspipe.filter.rules import HOST, URL, WORD, Mask
 from dspipe.recipe import Filter, RecipeError
 from dspipe.text.arrow import read_only, text_buffers
 from dspipe.text.kernel import kernel

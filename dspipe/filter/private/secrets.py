@@ -26,7 +26,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dspipe.filter.patterns.characters import (
+from dspipe.filter.private.characters import (
     ALPHANUMERIC,
     BACKSLASH,
     DASH,
@@ -49,7 +49,7 @@ from dspipe.filter.patterns.characters import (
     precedes_word,
     walk_run,
 )
-from dspipe.filter.patterns.entropy import UNIT, is_random
+from dspipe.filter.private.entropy import UNIT, is_random
 from dspipe.text.arrow import read_only
 from dspipe.text.kernel import inlined, kernel
 

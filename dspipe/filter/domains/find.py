@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dspipe.filter.domains.counts import PREFIX, count_all_marks
+from dspipe.filter.domains.extension import find_extension
 from dspipe.filter.domains.measures import add_scores, measure_all_marks
 from dspipe.filter.domains.weights import load_weights
-from dspipe.filter.extension import find_extension
 from dspipe.text.arrow import Bytes, Offsets, text_buffers
 
 FOUND = ("web", "code", "math")

@@ -2,8 +2,8 @@
 
 - International: "+", a country code that E.164 has given out and more digits: 8 to 15 in all, 9 to 13 where
   they stand without a break, 11 for North America. "(0)" may follow the country code.
-- North American: `212-555-0123`, `212.555.0123`, `(212) 555-0123`, with or without a "1" before; area code
-  and exchange begin with 2 to 9.
+- North American: `212-555-0123`, `212.555.0123`, `(212) 555-0123`, with or without a "1" before; the area
+  code begins with 2 to 9 (so does the exchange, but in examples it often does not).
 - After a cue such as "tel", "phone", "fax", "тел", "电话", with "no." or "number" and punctuation between: 7
   to 15 digits.
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dspipe.filter.patterns.characters import (
+from dspipe.filter.private.characters import (
     ALPHABETIC,
     AT,
     BEFORE_CUED,
@@ -220,7 +220,7 @@ def walk_american(text, first, run, end, opened):  # type: ignore[no-untyped-def
     exchange += bracket + first_size
     line = walk_run(text, exchange, min(end, exchange + 4), DIGIT)
     second_size = separator_size(text, line, end)
-    if line - exchange != 3 or text[exchange] < TWO or second_size == 0:
+    if line - exchange != 3 or second_size == 0:
         return none
     if not bracket and (text[line + second_size - 1] != text[exchange - 1] or first_size != second_size):
         return none
@@ -269,14 +269,11 @@ def has_country(text, start, last):  # type: ignore[no-untyped-def]
 
 @kernel
 def is_american(text, start, last):  # type: ignore[no-untyped-def]
-    """Whether area and exchange, which the second and the fifth digit begin, begin with 2 to 9."""
-    digit = 0
-    for position in range(start, last):
+    """Whether the second digit, which begins the area code, is 2 to 9."""
+    for position in range(start + 1, last):
         if has(text[position], DIGIT):
-            digit += 1
-            if (digit == 2 or digit == 5) and text[position] < TWO:
-                return False
-    return True
+            return text[position] >= TWO
+    return False
 
 
 @kernel

@@ -1,0 +1,1 @@
+"""What users list: blocked hosts, URLs and words, and patterns of licences."""

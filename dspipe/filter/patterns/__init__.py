@@ -1,1 +1,0 @@
-"""Patterns: where in a text an e-mail address, an IP address, a phone number or a secret stands."""

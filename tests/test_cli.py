@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -162,8 +163,9 @@ def test_an_interrupt_ends_with_code_130_and_the_same_command_goes_on(
     ]
     command = [sys.executable, "-m", "dspipe", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=heed
     ) as run:
         metrics = tmp_path / "shards" / "tiny" / "model" / "metrics.jsonl"
         for _ in range(1200):

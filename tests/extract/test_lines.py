@@ -428,3 +428,21 @@ def test_no_damage_to_lines_raises(tmp_path, name, seed):
         for _ in range(noise.randrange(1, 9)):
             damaged[noise.randrange(9, len(damaged))] = noise.choice(b'"",\n\r\0\xff{}[]\\')
         resume_everywhere(open_file(write(tmp_path / name, bytes(damaged))))
+
+
+@pytest.mark.parametrize(
+    ("written", "quality"),
+    [
+        ("0.5", 0.5),
+        ('"3"', 3.0),
+        ("-2", -2.0),
+        ('"good"', None),
+        ("true", None),
+        ("1e39", None),
+        ("null", None),
+    ],
+)
+def test_a_score_becomes_the_quality_of_a_document(tmp_path, written, quality):
+    path = write(tmp_path / "x.jsonl", f'{{"text": "a", "score": {written}}}\n'.encode())
+    documents, _ = read_file(path, columns=Columns(quality="score"))
+    assert [document["quality"] for document in documents] == [quality]

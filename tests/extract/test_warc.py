@@ -52,6 +52,7 @@ def test_a_page_becomes_a_row_with_its_place_and_labels(tmp_path):
         "url": "https://example.org/1",
         "date": "2024-01-02T03:04:05Z",
         "license": None,
+        "quality": None,
         "title": "T",
         "language": None,
         "domain": None,

@@ -134,7 +134,14 @@ for _stage in ROAD:
     "--rows", type=click.IntRange(min=0), default=3, show_default=True, help="How many rows to show."
 )
 @click.option(
-    "--reason", metavar="REASON", help="Show what was dropped for this reason, and how the originals begin."
+    "--reason",
+    metavar="REASON",
+    help="Show what was dropped for this reason, and how the originals begin; copies, and pieces (`line`, "
+    "`substring`), with what is kept instead and the differences marked.",
+)
+@click.option("--clusters", is_flag=True, help="Of `distinct`: the documents with the most copies.")
+@click.option(
+    "--id", "document", metavar="ID", help="Of `distinct`: the pairs of a document whose id begins like this."
 )
 @click.option(
     "--rule",
@@ -144,24 +151,49 @@ for _stage in ROAD:
 @click.option(
     "--at", type=float, metavar="VALUE", help="With --rule: another threshold than the one in force."
 )
+@click.option(
+    "--shards",
+    type=click.Path(path_type=Path),
+    default="shards",
+    show_default=True,
+    help="Of a recipe: where its run is, whose documents are counted.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def inspect(
-    path: Path, rows: int, reason: str | None, rule: str | None, at: float | None, as_json: bool
+    path: Path,
+    rows: int,
+    reason: str | None,
+    rule: str | None,
+    at: float | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Show an artifact's schema, counts and a few rows, or a recipe with every setting filled in.
+
+    Of a recipe, also which pairs of documents dedup would catch, and the disk that it needs for that.
 
     \b
     Example: dspipe inspect shards/smoke/filtered
              dspipe inspect shards/smoke/documents --reason not-html --rows 10
              dspipe inspect shards/smoke/filtered --rule gopher-words --at 60
+             dspipe inspect shards/smoke/distinct --clusters --rows 10
+             dspipe inspect shards/smoke/distinct --reason near-copy
+             dspipe inspect recipes/smoke.toml
     """
     if at is not None and rule is None:
         raise click.UsageError("--at goes with --rule: name the rule or the signal")
-    if rule is not None and reason is not None:
-        raise click.UsageError("--rule and --reason show different things: give one of them")
+    given = {
+        "--rule": rule,
+        "--reason": reason,
+        "--clusters": options["clusters"],
+        "--id": options["document"],
+    }
+    named = [name for name, value in given.items() if value]
+    if len(named) > 1 and named != ["--reason", "--id"]:
+        raise click.UsageError(f"{' and '.join(named)} show different things: give one of them")
     from dspipe.commands.inspect import inspect as show
 
-    show(path, rows, as_json, reason, rule, at)
+    show(path, rows, as_json, reason, rule, at, **options)
 
 
 @dspipe.command(short_help="follow one document through a run")
@@ -227,6 +259,13 @@ def clean(run: Path, everything: bool, yes: bool) -> None:
     metavar="PYTHON",
     help="An interpreter that has the yardstick installed, where this one has it not.",
 )
+@click.option(
+    "--documents",
+    type=click.IntRange(min=0),
+    default=1_000_000,
+    show_default=True,
+    help="The most to make for what grows with their number (dedup); 0: none.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the JSON line only.")
 def bench(
     name: str | None,
@@ -235,6 +274,7 @@ def bench(
     workers: int,
     repeat: int,
     peer: str | None,
+    documents: int,
     as_json: bool,
 ) -> None:
     """Measure NAME beside what else does the same work, in the same run; without NAME, list what there is.
@@ -247,7 +287,7 @@ def bench(
     from dspipe.bench import Options
     from dspipe.commands.bench import bench as measure
 
-    measure(name, Options(data, gold, workers, repeat, peer), as_json)
+    measure(name, Options(data, gold, workers, repeat, peer, documents), as_json)
 
 
 @dspipe.command(short_help="say what this machine can do")

@@ -275,5 +275,7 @@ def describe(stage: Stage, differences: list[Difference], most: int = 8) -> str:
 
 
 def show(value: Any) -> str:
+    if value is None:
+        return ABSENT
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= 60 else text[:57] + "…"

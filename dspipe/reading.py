@@ -16,7 +16,18 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import Struct
 
-from dspipe.recipe import PRESETS, Epochs, Filter, Mix, Recipe, RecipeError, flatten, join, packed_lengths
+from dspipe.recipe import (
+    PRESETS,
+    Dedup,
+    Epochs,
+    Filter,
+    Mix,
+    Recipe,
+    RecipeError,
+    flatten,
+    join,
+    packed_lengths,
+)
 
 
 def load_recipe(path: str | Path, assignments: Sequence[str] = ()) -> Recipe:
@@ -117,10 +128,23 @@ def find_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
     for name in recipe.dedup.prefer:
         if names and name not in names:
             yield "dedup.prefer", f"there is no source named {name}; there are: {', '.join(names)}"
+    yield from find_dedup_contradictions(recipe.dedup)
     yield from find_filter_contradictions(recipe.filter, names)
     yield from find_mix_contradictions(recipe.mix)
     yield from find_idle_caps(recipe.mix, names)
     yield from find_train_contradictions(recipe)
+
+
+def find_dedup_contradictions(settings: Dedup) -> Iterator[tuple[str, str]]:
+    for key in ("order", "against", "prefer"):
+        values: Sequence[str] = getattr(settings, key)
+        for name in dict.fromkeys(name for name in values if values.count(name) > 1):
+            yield f"dedup.{key}", f"{name} stands there twice; keep one of them"
+    for one, other in (("longest", "shortest"), ("newest", "oldest")):
+        if {one, other} <= set(settings.order):
+            yield "dedup.order", f"{one} and {other} cannot both decide; keep one of them"
+    if settings.prefer and "source" not in settings.order:
+        yield "dedup.prefer", "counts for nothing while order leaves out `source`; add it to order"
 
 
 def find_filter_contradictions(settings: Filter, sources: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -224,7 +248,8 @@ def explain(error: msgspec.ValidationError) -> str:
     if "enum value" in message:
         value = message.split("value ")[1].replace("`", "")
         return f"{key}: {value} is not one of: {', '.join(allowed_values(key))}"
-    return f"{key}: {message[0].lower()}{message[1:].replace('`', '')}; see recipes/README.md"
+    message = message.replace("`", "").replace(" | null", "")  # which TOML does not have
+    return f"{key}: {message[0].lower()}{message[1:]}; see recipes/README.md"
 
 
 def suggest(table: str, name: str) -> str:

@@ -34,8 +34,10 @@ Format = Literal["warc", "wet", "wat", "arc", "jsonl", "csv", "parquet", "arrow"
 Profile = Literal["main", "full", "careful"]
 RuleSet = Literal["none", "gopher", "c4", "fineweb", "code", "math"]
 Private = Literal["email", "ip", "phone", "secret"]
+Preference = Literal["source", "quality", "longest", "shortest", "newest", "oldest"]
 Preset = Literal["smoke", "50m", "1b", "16b", "236b", "671b"]
 
+PREFERENCES: tuple[Preference, ...] = ("source", "quality", "longest", "newest")
 NON_NATURAL = ("code", "math")  # every other domain is natural language
 
 
@@ -211,19 +213,81 @@ class Filter(Table, frozen=True):
     ] = None
 
 
+class Lines(Table, frozen=True):
+    """What repeats as the boilerplate of a host or a source goes, but for one copy."""
+
+    by: Annotated[Literal["host", "source"], Meta(description="where a line is counted")] = "host"
+    documents: Annotated[
+        int, Meta(ge=2, description="in how many documents of it a line stands before it is boilerplate")
+    ] = 10
+    share: Annotated[Share, Meta(description="and in which share of the documents of it")] = 0.1
+
+
 class Dedup(Table, frozen=True):
     similarity: Annotated[
-        float, Meta(gt=0.0, le=1.0, description="Jaccard of shingle sets at which a verified copy is removed")
+        float, Meta(ge=0.01, le=1.0, description="at which a verified copy is removed; see `measure`")
     ] = 0.8
+    measure: Annotated[
+        Literal["jaccard", "containment"],
+        Meta(
+            description="of two sets of shingles: what they share of both together, or of the one that would "
+            "go; candidates are found by `jaccard` all the same"
+        ),
+    ] = "jaccard"
+    shingle: Annotated[int, Meta(ge=1, le=64, description="words, or characters, in a shingle")] = 5
+    unit: Annotated[
+        Literal["words", "characters"],
+        Meta(
+            description="what shingles are made of; in scripts without spaces every character is a word of "
+            "its own"
+        ),
+    ] = "words"
     bands: Annotated[
-        int, Meta(ge=1, le=256, description="MinHash bands: more bands find more candidates")
-    ] = 20
-    rows: Annotated[int, Meta(ge=1, le=64, description="MinHash rows in a band: more rows find fewer")] = 5
-    shingle: Annotated[int, Meta(ge=1, le=64, description="words in a shingle")] = 5
-    prefer: Annotated[
+        Annotated[int, Meta(ge=1, le=1024)] | None,
+        Meta(description="MinHash bands: more find more candidates; absent: by `similarity`"),
+    ] = None
+    rows: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | None,
+        Meta(description="MinHash rows in a band: more find fewer; absent: by `similarity`"),
+    ] = None
+    hashing: Annotated[
+        Literal["dspipe", "datasketch"],
+        Meta(description="of shingles: `datasketch` gives that library's own signatures, a few times slower"),
+    ] = "dspipe"
+    urls: Annotated[bool, Meta(description="documents with the same URL are copies, too")] = False
+    prefer: Annotated[list[str], Meta(description="sources whose copy survives, best first")] = []
+    order: Annotated[
+        list[Preference],
+        Meta(
+            description="by what the survivor is chosen, the weightiest first; last of all by the smaller id"
+        ),
+    ] = field(default_factory=lambda: list(PREFERENCES))
+    against: Annotated[
         list[str],
-        Meta(description="sources whose copy survives, best first; then the longer, then the smaller id"),
+        Meta(
+            description="`distinct` of earlier runs, in the order in which they were made: their documents "
+            "are preferred to all new ones, and stay where they are"
+        ),
     ] = []
+    lines: Annotated[
+        Lines | None, Meta(description="take boilerplate lines out of the documents; absent: none")
+    ] = None
+    substrings: Annotated[
+        Annotated[int, Meta(ge=100)] | None,
+        Meta(
+            description="take out what repeats in so many bytes or more, but for one copy; not in code "
+            "and math; absent: nothing"
+        ),
+    ] = None
+    max_cluster: Annotated[
+        Count | None, Meta(description="stop if a kept document and its copies are more documents than this")
+    ] = None
+    max_removed: Annotated[
+        Share | None,
+        Meta(
+            description="stop if a larger share goes of a source, domain or language of 100 documents or more"
+        ),
+    ] = None
 
 
 class Epochs(Table, frozen=True):

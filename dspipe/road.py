@@ -50,7 +50,14 @@ ROAD = (
             )
         },
     ),
-    Stage("dedup", ("filtered",), ("distinct",), 1),
+    Stage(
+        "dedup",
+        ("filtered",),
+        ("distinct",),
+        2,
+        outside="dspipe.dedup.outside:describe_earlier",
+        neutral=("against", "max_cluster", "max_removed"),
+    ),
     Stage("mix", ("distinct",), ("mixture",), 2, outside="dspipe.mix.tokens:describe_tokenizer"),
     Stage("tokenizer", ("mixture",), ("tokenizer",), 1),
     Stage("pack", ("mixture", "tokenizer"), ("sequences",), 1),

@@ -101,8 +101,31 @@ SIGNALS = pa.schema(  # shares are of 0 to 1, and 0 where there is nothing to ta
 
 REJECTED = DOCUMENTS.append(pa.field("reasons", pa.list_(pa.string())))
 DISTINCT = DOCUMENTS.append(pa.field("cluster", pa.string()))  # the kept document's id
-REMOVED = pa.schema(
-    [("removed", pa.string()), ("kept", pa.string()), ("kind", pa.string()), ("jaccard", pa.float64())]
+REMOVED = pa.schema(  # what went, in favour of what, and how alike the two are
+    [
+        ("removed", pa.string()),  # id of the document that went, or lost a piece
+        ("kept", pa.string()),  # id of the document that stays, or keeps the piece
+        ("kind", pa.string()),  # exact, url, near; or of a piece: line, substring
+        ("jaccard", pa.float64()),  # of their sets of shingles; null of a piece
+        ("containment", pa.float64()),  # share of the removed one's shingles that the kept one has
+        ("start", pa.int64()),  # of a piece: where it began in the text of `filtered`, in bytes
+        ("bytes", pa.int64()),  # of a piece: its length
+    ]
+)
+INDEX = pa.schema(  # of all documents that dedup has seen, for later runs; one row group after the other
+    [
+        ("id", pa.string()),
+        ("rank", pa.int64()),  # its place in the order of survivors, among the documents of its own run
+        ("key", pa.binary(16)),  # of its normalised text: equal in exact copies
+        ("shingles", pa.int64()),  # how many it has, with repeats
+        ("needs", pa.uint8()),  # which normal forms its text has to be brought to
+        ("signature", pa.binary()),  # MinHash, 4 bytes for each permutation; null where it was removed
+        ("kept", pa.string()),  # where it was removed: the one that stayed for it
+        ("jaccard", pa.float64()),
+        ("containment", pa.float64()),
+        ("present", pa.bool_()),  # whether it is a row of `distinct`
+        ("text", pa.large_string()),  # as it was compared, where `distinct` has less of it
+    ]
 )
 MIXTURE = DISTINCT.append(pa.field("draw", pa.int32()))  # 0, 1, 2 … for repeats
 

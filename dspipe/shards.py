@@ -368,6 +368,27 @@ def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Re
             yield from table.combine_chunks().to_batches()
 
 
+def read_rows(
+    path: Path, column: str, rows: np.ndarray[Any, Any]
+) -> Iterator[tuple[np.ndarray[Any, Any], pa.Array]]:
+    """Yield (some of the rows, their values in a column); row groups that have none of them are not read.
+
+    rows: their numbers, ascending.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = 0
+    with pq.ParquetFile(path, memory_map=True) as parquet:
+        for group in range(parquet.num_row_groups):
+            count = parquet.metadata.row_group(group).num_rows
+            begin, end = rows.searchsorted([first, first + count])
+            if end > begin:
+                values = parquet.read_row_group(group, [column], use_threads=False)[column]
+                yield rows[begin:end], values.combine_chunks().take(pa.array(rows[begin:end] - first))
+            first += count
+
+
 def concatenate(folder: Path, file: str, schema: pa.Schema, pieces: Iterable[Path]) -> Part:
     """Join Parquet pieces into one file, in order, a row group at a time."""
     return write_parquet(folder, file, schema, (batch for piece in pieces for batch in read_batches(piece)))

@@ -18,6 +18,14 @@ REFUSALS: list[tuple[str, str]] = [
     ("[dedup]\nband = 3", "dedup.band: there is no such key; did you mean bands?"),
     ("[dedup]\nbands = '3'", "dedup.bands: expected int, got str"),
     ("[dedup]\nsimilarity = 1.5", "dedup.similarity: expected float <= 1.0"),
+    ("[dedup]\norder = ['newest', 'newest']", "dedup.order: newest stands there twice"),
+    ("[dedup]\norder = ['longest', 'shortest']", "dedup.order: longest and shortest cannot both decide"),
+    ("[dedup]\nagainst = ['a', 'a']", "dedup.against: a stands there twice"),
+    (
+        "[dedup]\norder = []\nprefer = ['a']",
+        "dedup.prefer: counts for nothing while order leaves out `source`",
+    ),
+    ("[dedup.lines]\nby = 'page'", "dedup.lines.by: "),
     ("[mix.domains]\nweb = 0.5", "mix.domains: the shares sum to 0.5; make them sum to 1"),
     ("[mix.languages]\nen = 0.5", "or set mix.temperature"),
     (

@@ -83,7 +83,7 @@ def test_changed_settings_are_refused_with_the_keys_that_differ(tmp_path: Path) 
     with pytest.raises(RecipeError) as refusal:
         go(tmp_path, changed)
     message = str(refusal.value)
-    assert "dedup.bands: 20 → 10" in message and "dedup.similarity: 0.8 → 0.9" in message
+    assert "dedup.bands: (absent) → 10" in message and "dedup.similarity: 0.8 → 0.9" in message
     assert "--rebuild dedup" in message
     found = states(go(tmp_path, changed, rebuild="dedup"))
     assert found == {"extract": "done", "filter": "done", **dict.fromkeys(("dedup", "mix"), "to make again")}

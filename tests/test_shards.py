@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dspipe.recipe import DspipeError
@@ -18,6 +20,7 @@ from dspipe.shards import (
     open_artifact,
     read_batches,
     read_manifest,
+    read_rows,
     remove_leftovers,
     replacing,
     write_parquet,
@@ -131,3 +134,25 @@ def test_a_journal_remembers_until_it_ends(tmp_path: Path) -> None:
     assert Journal(tmp_path / "progress").load("task", Counts) == Counts(1, 1)
     journal.end()
     assert journal.load("task", Counts) is None
+
+
+def test_rows_are_read_by_their_numbers_and_other_row_groups_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pa.table({"n": range(100), "other": ["x"] * 100})
+    pq.write_table(table, tmp_path / "rows.parquet", row_group_size=10)
+    rows = np.array([0, 9, 10, 55, 99])
+    read: list[int] = []
+    original = pq.ParquetFile.read_row_group
+
+    def watch(self: pq.ParquetFile, group: int, columns: list[str], **options: bool) -> pa.Table:
+        read.append(group)
+        return original(self, group, columns, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", watch)
+    found = list(read_rows(tmp_path / "rows.parquet", "n", rows))
+    assert [(own.tolist(), values.to_pylist()) for own, values in found] == [
+        ([0, 9], [0, 9]), ([10], [10]), ([55], [55]), ([99], [99]),
+    ]  # fmt: skip
+    assert read == [0, 1, 5, 9]
+    assert list(read_rows(tmp_path / "rows.parquet", "n", rows[:0])) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 BENCHES = {  # a module of this package: what it measures
     "extract": "WARC files to rows, beside a bare loop of fastwarc and resiliparse; quality with --gold",
     "domain": "documents to code, mathematics or web by their text: accuracy for each, and speed",
+    "dedup": "documents to verified distinct ones, beside datatrove, text-dedup, rensa; known copies; growth",
     "filter": "documents to signals and verdicts, beside datatrove's filters; another threshold on a million",
     "language": "texts and lines to languages, beside py3langid: speed, agreement, accuracy, mixtures",
     "mix": "ten million rows to shares of domains and languages: rows per second and peak memory",
@@ -30,3 +31,4 @@ class Options:
     workers: int = 2
     repeat: int = 5
     peer: str | None = None  # an interpreter that has the yardstick; absent: this one, if it has it
+    documents: int = 1_000_000  # the most that are made for what grows with their number

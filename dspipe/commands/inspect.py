@@ -10,7 +10,7 @@ import msgspec
 
 from dspipe.commands.terminal import print_json, print_tree
 from dspipe.reading import load_recipe
-from dspipe.recipe import Recipe, RecipeError, flatten
+from dspipe.recipe import RecipeError, flatten
 from dspipe.shards import Artifact, Manifest, Part, open_artifact, read_manifest
 
 
@@ -21,8 +21,11 @@ def inspect(
     reason: str | None = None,
     rule: str | None = None,
     at: float | None = None,
+    clusters: bool = False,
+    document: str | None = None,
+    shards: Path = Path("shards"),
 ) -> None:
-    """Print schema, counts and rows of an artifact, or the settings of a recipe with its model's size."""
+    """Print schema, counts and rows of an artifact, or a recipe's settings and what follows from them."""
     if rule is not None:
         from dspipe.commands.threshold import show_threshold
 
@@ -30,30 +33,24 @@ def inspect(
     if reason is not None:
         from dspipe.commands.reasons import show_reason
 
-        return show_reason(path, reason, rows, as_json)
+        return show_reason(path, reason, rows, as_json, document)
+    if clusters:
+        from dspipe.commands.copies.clusters import show_clusters
+
+        return show_clusters(path, rows, as_json)
+    if document is not None:
+        from dspipe.commands.copies.beside import show_pairs
+        from dspipe.commands.copies.evidence import open_distinct
+
+        return show_pairs(open_distinct(path, "--id"), None, document, rows, as_json)
     if path.suffix == ".toml" or path.is_file():
-        content = describe_recipe(load_recipe(path))
-    elif read_manifest(path) is not None:
+        from dspipe.commands.settings import show_recipe
+
+        return show_recipe(load_recipe(path), shards, as_json)
+    if read_manifest(path) is not None:
         content = describe_artifact(open_artifact(path), rows)
-    else:
-        raise RecipeError(
-            f"{path}: neither a recipe nor a finished artifact; give e.g. shards/smoke/documents"
-        )
-    if as_json:
-        print_json(content)
-    else:
-        print_tree(content)
-
-
-def describe_recipe(recipe: Recipe) -> dict[str, Any]:
-    from dspipe.model.parameters import count_parameters
-
-    vocabulary = -(-recipe.tokenizer.vocab_size // 128) * 128
-    parameters = count_parameters(recipe.train.model, vocabulary)
-    return {
-        "settings": flatten(msgspec.to_builtins(recipe)),
-        "model": {"vocabulary rows": f"at least {vocabulary}", **msgspec.to_builtins(parameters)},
-    }
+        return print_json(content) if as_json else print_tree(content)
+    raise RecipeError(f"{path}: neither a recipe nor a finished artifact; give e.g. shards/smoke/documents")
 
 
 def describe_artifact(artifact: Artifact, rows: int) -> dict[str, Any]:
@@ -81,6 +78,8 @@ def name_table(part: Part, manifest: Manifest) -> str:
     """Parts in folders of their own, such as rows of different lengths, are tables of their own."""
     if part.file.startswith("unused-"):
         return "unused"
+    if part.file.startswith("index-"):
+        return "index"
     if part.file in {other.file for other in manifest.beside}:
         return part.file
     folder = part.file.rpartition("/")[0]

@@ -9,6 +9,7 @@ from typing import Any
 from dspipe.shards import Artifact, open_artifact, read_manifest
 
 Row = dict[str, Any]
+Columns = list[str] | dict[str, Any] | None  # by name, or names and Arrow expressions; all
 
 
 def open_stage(run: Path, artifact: str) -> Artifact | None:
@@ -21,12 +22,12 @@ def list_unused(documents: Artifact) -> list[Path]:
     return [documents.folder / name for name in names]
 
 
-def read_matching(files: Sequence[Path], condition: Any, columns: list[str] | None = None) -> list[Row]:
+def read_matching(files: Sequence[Path], condition: Any, columns: Columns = None) -> list[Row]:
     """All rows that fulfil an Arrow expression, in order."""
     return list(find_matching(files, condition, columns))
 
 
-def find_matching(files: Sequence[Path], condition: Any, columns: list[str] | None = None) -> Iterator[Row]:
+def find_matching(files: Sequence[Path], condition: Any, columns: Columns = None) -> Iterator[Row]:
     """Yield the rows that fulfil an Arrow expression.
 
     Row groups whose statistics exclude them are passed over; of the others the columns are read that the

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dspipe.commands.lookup import Row, find_matching, list_unused, open_stage, read_matching
+from dspipe.commands.copies.beside import show_pairs
+from dspipe.commands.copies.pairs import count_kinds
+from dspipe.commands.lookup import Row, find_matching, list_unused, open_stage
 from dspipe.commands.page import find_original
 from dspipe.commands.terminal import WIDTH, plain, print_json, print_tree, show_lines
 from dspipe.recipe import DspipeError, RecipeError
@@ -22,15 +24,15 @@ LINES = 8  # of headers, and of a page
 MOST_CHARACTERS = 2000  # of a page, for a program
 
 
-def show_reason(folder: Path, reason: str, most: int, as_json: bool) -> None:
-    """Print the first records that an artifact lacks for a reason.
+def show_reason(folder: Path, reason: str, most: int, as_json: bool, document: str | None = None) -> None:
+    """Print the first records that an artifact lacks for a reason; of copies, only a document's if asked.
 
     Raises:
         RecipeError: no such artifact, or nothing was dropped for that reason.
     """
     artifact = open_stage(folder.parent, folder.name)
-    describe = {"documents": drop_unused, "filtered": drop_rejected, "distinct": drop_copies}
-    if artifact is None or artifact.manifest.artifact not in describe:
+    describe = {"documents": drop_unused, "filtered": drop_rejected}
+    if artifact is None or artifact.manifest.artifact not in (*describe, "distinct"):
         raise RecipeError(
             f"{folder}: --reason goes with a finished artifact that lists what it lacks: documents, filtered "
             "or distinct; give e.g. shards/smoke/documents"
@@ -39,6 +41,8 @@ def show_reason(folder: Path, reason: str, most: int, as_json: bool) -> None:
     if reason not in counts:
         listed = ", ".join(f"{name} {number:,}" for name, number in counts.items()) or "none"
         raise RecipeError(f"{folder}: nothing was dropped as {reason}; there are: {listed}")
+    if artifact.manifest.artifact == "distinct":
+        return show_pairs(artifact, reason, document, most, as_json, counts[reason])
     rows = describe[artifact.manifest.artifact](artifact, reason, most)
     if as_json:
         return print_json({"reason": reason, "count": counts[reason], "records": rows})
@@ -49,6 +53,8 @@ def show_reason(folder: Path, reason: str, most: int, as_json: bool) -> None:
 
 def count_reasons(artifact: Artifact) -> dict[str, int]:
     """How many records there are of each reason; one that `filter` rejected counts for all of its reasons."""
+    if artifact.manifest.artifact == "distinct":
+        return count_kinds(artifact)
     if artifact.manifest.artifact != "filtered":
         return artifact.manifest.counts.dropped
     import pyarrow.compute as pc
@@ -96,26 +102,6 @@ def drop_rejected(filtered: Artifact, reason: str, most: int) -> list[Row]:
     for row in rows:
         row["original"] = {"page": row.pop("text")[:MOST_CHARACTERS]}
     return [place_row(row) | row for row in rows]
-
-
-def drop_copies(distinct: Artifact, reason: str, most: int) -> list[Row]:
-    """Copies of documents, with their places and those of the documents that stayed, if these are at hand."""
-    import pyarrow.compute as pc
-
-    kind = pc.field("kind") == reason.removesuffix("-copy")
-    removed = list(islice(find_matching([distinct.folder / "removed.parquet"], kind), most))
-    filtered = open_stage(distinct.folder.parent, "filtered")
-    names = [row[role] for row in removed for role in ("removed", "kept")]
-    known = read_matching(filtered.files, pc.field("id").isin(names), PLACE) if filtered and names else []
-    places = {row["id"]: place_row(row) for row in known}
-    return [
-        {
-            **row,
-            "removed": places.get(row["removed"], row["removed"]),
-            "kept": places.get(row["kept"], row["kept"]),
-        }
-        for row in removed
-    ]
 
 
 def place_row(row: Row) -> Row:

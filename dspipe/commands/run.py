@@ -13,7 +13,9 @@ from typing import Any
 import click
 import msgspec
 
+from dspipe.commands.settings import count_documents
 from dspipe.commands.terminal import print_json, show_size
+from dspipe.dedup.room import disk_per_document
 from dspipe.plan import Step, plan, stages_until
 from dspipe.reading import load_recipe
 from dspipe.recipe import Recipe
@@ -31,6 +33,7 @@ DISK_SHARE = {
     "mixture": 0.5,
     "sequences": 3.0,
 }
+BYTES_PER_DOCUMENT = 2000  # of source files, where the documents are not counted yet; seen on the same pages
 BYTES_PER_TOKEN = 80  # of tokenizer.json
 BYTES_PER_PARAMETER = {
     "model": 28,
@@ -177,6 +180,8 @@ def show_plan(
     for step in steps:
         idle = step.state in ("used", "done")
         size = 0 if idle else sum(estimate_disk(recipe, artifact, source) for artifact in step.stage.writes)
+        if step.stage.name == "dedup" and not idle:
+            size += estimate_work(recipe, folder, source)
         writes = list(step.stage.writes)
         rows.append({"stage": step.stage.name, "state": step.state, "writes": writes, "bytes": size})
     if as_json:
@@ -186,6 +191,13 @@ def show_plan(
         need = f"about {show_size(row['bytes'])}" if row["bytes"] else ""
         click.echo(f"{row['stage']:<10} {row['state']:<14} {' '.join(row['writes']):<18} {need}".rstrip())
     click.echo(f"disk needed: about {show_size(sum(row['bytes'] for row in rows))}")
+
+
+def estimate_work(recipe: Recipe, folder: Path, source: int) -> int:
+    """Bytes that dedup will need beside what it writes, about, while it is at work."""
+    documents, _ = count_documents(recipe, folder)
+    counted = source // BYTES_PER_DOCUMENT if documents is None else documents
+    return counted * sum(disk_per_document(recipe.dedup).values())
 
 
 def estimate_disk(recipe: Recipe, artifact: str, source: int) -> int:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from dspipe.commands.copies.evidence import list_earlier
+from dspipe.commands.copies.pairs import NOTHING_LEFT, PIECES
 from dspipe.commands.lookup import Row, list_unused, open_stage, read_matching
 from dspipe.commands.page import find_original, place_of, print_original
 from dspipe.commands.terminal import print_json, print_tree
@@ -158,16 +160,42 @@ def leave_out_zeros(row: Row) -> Row:
 def find_copies(distinct: Artifact, document: str) -> Row | str:
     import pyarrow.compute as pc
 
-    copies = [distinct.folder / "removed.parquet"]
-    removed = read_matching(copies, pc.field("removed") == document)
-    if removed:
-        return {"removed as a copy of": removed[0]["kept"], **{k: removed[0][k] for k in ("kind", "jaccard")}}
+    evidence = [distinct.folder / "removed.parquet"]
+    rows = [leave_out_unknown(row) for row in read_matching(evidence, pc.field("removed") == document)]
+    lost = [{key: row[key] for key in row if key != "removed"} for row in rows if row["kind"] in PIECES]
+    pieces = {"pieces taken out": lost} if lost else {}
+    for row in rows:
+        if row["kind"] not in PIECES:
+            return {"removed as a copy of": row["kept"], **locate_kept(distinct, row["kept"]), **measure(row)}
     if not read_matching(distinct.files, pc.field("id") == document, ["id"]):
-        return "not there: dropped before"
+        return {"dropped": NOTHING_LEFT, **pieces} if lost else "not there: dropped before"
+    rows = [leave_out_unknown(row) for row in read_matching(evidence, pc.field("kept") == document)]
+    given = sum(row["kind"] in PIECES for row in rows)
     return {
         "kept": True,
-        "copies removed": read_matching(copies, pc.field("kept") == document),
+        "copies removed": [row for row in rows if row["kind"] not in PIECES],
+        **({"pieces kept that were taken out of others": given} if given else {}),
+        **pieces,
     }
+
+
+def leave_out_unknown(row: Row) -> Row:
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def measure(row: Row) -> Row:
+    return {key: row[key] for key in ("kind", "jaccard", "containment") if key in row}
+
+
+def locate_kept(distinct: Artifact, document: str) -> Row:
+    """Where a document lies that is kept in favour of another, if that is an earlier run."""
+    import pyarrow.compute as pc
+
+    named = pc.field("id") == document
+    if read_matching(distinct.files, named, ["id"]):
+        return {}
+    earlier = (str(run.folder) for run in list_earlier(distinct) if read_matching(run.files, named, ["id"]))
+    return {"which lies in": next(earlier, "an earlier run that is not at hand")}
 
 
 def find_draws(mixture: Artifact, document: str) -> Row | str:

@@ -1,80 +1,47 @@
-"""distinct = `filtered` without exact and verified near copies; removed.parquet says what went for which.
-
-Simple so far: candidates are grouped by sorting one band after the other in memory, a few numbers for each
-document.
-"""
+"""The stage: `filtered` → `distinct` without copies, with the evidence, and the index of all, beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
-import pyarrow as pa
-
-from dspipe.dedup.copies import EXACT, NEAR, describe_removed, find_copies
-from dspipe.dedup.signatures import Signing, make_permutations, sign_part
+from dspipe.dedup.account import account
+from dspipe.dedup.copies.find import find_copies
+from dspipe.dedup.copies.ledger import make_ledger
+from dspipe.dedup.keeping import Keeping, keep_part
+from dspipe.dedup.pieces import find_pieces
+from dspipe.dedup.report import sum_pieces
+from dspipe.dedup.signatures.earlier import Reopening, list_parts, reopen_part
+from dspipe.dedup.signatures.part import Signing, compile_kernels, sign_part
 from dspipe.recipe import Dedup, DspipeError
-from dspipe.schema import DISTINCT, REMOVED
-from dspipe.shards import (
-    Artifact,
-    Counts,
-    Output,
-    Piece,
-    read_batches,
-    sum_counts,
-    write_array,
-    write_parquet,
-)
+from dspipe.schema import REMOVED
+from dspipe.shards import Artifact, Output, concatenate, sum_counts
 from dspipe.workers import Workers
 
 
-@dataclass(frozen=True)
-class Keeping:
-    number: int
-    part: Path
-    kinds: Path  # one byte for each document of the part
-    folder: Path
-
-
 def run(settings: Dedup, filtered: Artifact, distinct: Output, workers: Workers) -> None:
-    """Sign all documents, decide about them together, write those that stay."""
+    """Sign all documents, decide about them together, and write those that stay."""
     if not filtered.rows:
         raise DspipeError("dedup: filter kept no document; `dspipe inspect` its artifact for the reasons")
-    scratch, permutations = workers.scratch, make_permutations(settings.bands * settings.rows)
-    signing = [
-        Signing(file, settings.shingle, settings.bands, permutations, scratch / f"signed-{number:05d}")
+    earlier = list_parts(settings)
+    texts = [*((part.file, part.index) for part in earlier), *((file, None) for file in filtered.files)]
+    old = [Reopening(*pair, settings, workers.scratch) for pair in enumerate(earlier)]
+    new = [Signing(*pair, settings, workers.scratch) for pair in enumerate(filtered.files)]
+    if workers.count > 1:
+        compile_kernels(settings)
+    signed = [*workers.map(reopen_part, old), *workers.map(sign_part, new)]
+    ledger = make_ledger(workers.scratch, signed, len(earlier))
+    facts = account(settings, ledger, find_copies(settings, ledger, texts, workers), texts)
+    cuts = find_pieces(settings, ledger, filtered.files, workers)
+    tasks = [
+        Keeping(number, len(earlier) + number, file, ledger, cuts[number], distinct.folder)
         for number, file in enumerate(filtered.files)
     ]
-    copies = find_copies(settings, workers.map(sign_part, signing), scratch)
-    tasks = []
-    for number, file in enumerate(filtered.files):
-        kinds = scratch / f"kinds-{number:05d}.npy"
-        write_array(kinds, copies.kind[copies.starts[number] : copies.starts[number + 1]])
-        tasks.append(Keeping(number, file, kinds, distinct.folder))
     pieces = workers.map(keep_part, tasks)
-    removed = write_parquet(distinct.folder, "removed.parquet", REMOVED, [describe_removed(copies)])
-    parts = [part for piece in pieces for part in piece.parts["distinct"]]
-    largest = int(np.bincount(copies.kept).max(initial=0)) if len(copies.kept) else 0
-    facts = {"largest_cluster": largest, "line": [f"largest cluster {largest:,}"]}
-    distinct.close(parts, sum_counts(piece.counts for piece in pieces), [removed], facts)
-
-
-def keep_part(task: Keeping) -> Piece:
-    """Write the rows of one part that stay, each with its own id as its cluster's name."""
-    kinds = np.load(task.kinds)
-
-    def kept_rows() -> Iterator[pa.RecordBatch]:
-        first = 0
-        for batch in read_batches(task.part):
-            stays = pa.array(kinds[first : first + len(batch)] == 0)
-            first += len(batch)
-            left = batch.filter(stays)
-            yield pa.RecordBatch.from_arrays([*left.columns, left["id"]], schema=DISTINCT)
-
-    part = write_parquet(task.folder, f"part-{task.number:05d}.parquet", DISTINCT, kept_rows())
-    dropped = {"exact-copy": int((kinds == EXACT).sum()), "near-copy": int((kinds == NEAR).sum())}
-    return Piece(
-        {"distinct": [part]}, Counts(len(kinds), part.rows, 0, {k: n for k, n in dropped.items() if n})
+    removed = concatenate(distinct.folder, "removed.parquet", REMOVED, [task.evidence for task in tasks])
+    parts = [piece.parts["distinct"] for piece in pieces]
+    facts |= {"pieces": sum_pieces(piece.facts for piece in pieces)} if any(cuts) else {}
+    facts["line"] = [f"largest cluster {facts['largest_cluster']:,}"]
+    distinct.close(
+        [part for part, _ in parts],
+        sum_counts(piece.counts for piece in pieces),
+        [removed, *(index for _, index in parts)],
+        facts,
     )

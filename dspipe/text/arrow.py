@@ -52,6 +52,12 @@ def view_buffers(array: Any) -> tuple[Bytes, Offsets]:
     return read_only(bytes_), read_only(offsets)
 
 
+def list_strings(array: Any) -> list[str | None]:
+    """The values of a string array as Python has them; broken UTF-8 is read with replacements."""
+    values = array.cast(pa.large_binary()).to_pylist()
+    return [None if value is None else value.decode("utf-8", "replace") for value in values]
+
+
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False

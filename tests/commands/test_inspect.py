@@ -72,10 +72,9 @@ def test_an_unknown_reason_is_answered_with_those_there_are(small: Path) -> None
 def test_copies_are_shown_with_what_stayed_instead(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = inspect(capsys, small / "distinct", "--reason", "near-copy", "--rows", 100)
     assert len(shown["records"]) == shown["count"] > 5
-    record = next(record for record in shown["records"] if record["removed"]["source"] == "packed")
-    assert (
-        record["kept"]["url"] == record["removed"]["url"] and record["removed"]["file"] == "packed.jsonl.gz"
-    )
+    packed = [record for record in shown["records"] if record["removed"]["source"] == "packed"]
+    assert all(record["removed"]["file"] == "packed.jsonl.gz" for record in packed)
+    assert any(record["kept"]["url"] == record["removed"]["url"] for record in packed)
 
 
 def test_a_document_that_was_rejected_is_shown_under_each_of_its_reasons(

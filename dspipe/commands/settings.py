@@ -1,0 +1,93 @@
+"""A recipe → every setting, the model's size, which copies dedup would catch, and the disk that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from dspipe.commands.terminal import print_json, print_tree
+from dspipe.dedup.curve import catch, find_bands
+from dspipe.dedup.room import LASTING, disk_per_document
+from dspipe.recipe import Dedup, Recipe, flatten
+from dspipe.shards import read_manifest
+
+SIMILARITIES = range(50, 100, 5)  # per cent
+SURE = 0.9  # with less, a pair at `similarity` is missed too often
+MILLION = 1_000_000
+
+
+def show_recipe(recipe: Recipe, shards: Path, as_json: bool) -> None:
+    """Print the settings of a recipe and what follows from them."""
+    from dspipe.model.parameters import count_parameters
+
+    vocabulary = -(-recipe.tokenizer.vocab_size // 128) * 128
+    parameters = count_parameters(recipe.train.model, vocabulary)
+    content = {
+        "settings": flatten(msgspec.to_builtins(recipe)),
+        "dedup": describe_dedup(recipe, shards),
+        "model": {"vocabulary rows": f"at least {vocabulary}", **msgspec.to_builtins(parameters)},
+    }
+    if as_json:
+        return print_json(content)
+    warnings = content["dedup"].pop("warnings")
+    print_tree(content)
+    for warning in warnings:
+        click.echo(f"dedup: {warning}")
+
+
+def describe_dedup(recipe: Recipe, shards: Path) -> dict[str, Any]:
+    """Which pairs become candidates, with what probability, and the disk that this takes."""
+    settings = recipe.dedup
+    bands, rows = find_bands(settings)
+    per_document = disk_per_document(settings)
+    documents, place = count_documents(recipe, shards / recipe.name)
+    counted = MILLION if documents is None else documents
+    return {
+        "shingle": settings.shingle,
+        "unit": settings.unit,
+        "bands": bands,
+        "rows": rows,
+        "permutations": bands * rows,
+        "catches a pair at": {
+            f"{share / 100:.2f}": round(catch(share / 100, bands, rows), 4) for share in SIMILARITIES
+        },
+        "bytes per document": per_document | {"all": sum(per_document.values())},
+        "disk": {
+            "documents": counted,
+            "bytes": counted * sum(per_document.values()),
+            "of these stay": counted * per_document[LASTING],
+        },
+        "documents counted in": str(place) if place else "no run yet; for a million",
+        "warnings": list(warn_of_curve(settings, bands, rows)),
+    }
+
+
+def warn_of_curve(settings: Dedup, bands: int, rows: int) -> Iterator[str]:
+    """A sentence each, where pairs at `similarity` are missed too often."""
+    if settings.measure == "containment":
+        yield (
+            f"pairs are caught by their Jaccard similarity, so of those with a containment of "
+            f"{settings.similarity:g} the longer the one is beside the other, the more are missed"
+        )
+    caught = catch(settings.similarity, bands, rows)
+    if caught >= SURE:
+        return
+    fewest = find_bands(msgspec.structs.replace(settings, bands=None, rows=None))
+    yield (
+        f"bands = {bands} and rows = {rows} catch a pair at similarity {settings.similarity:g} with "
+        f"probability {caught:.2f} only; leave both out to have {fewest[0]} and {fewest[1]}"
+    )
+
+
+def count_documents(recipe: Recipe, run: Path) -> tuple[int | None, Path | None]:
+    """How many documents dedup will read, at most, and the artifact that says so, where one does yet."""
+    for artifact in ("filtered", "documents"):
+        folder = Path(recipe.use[artifact]) if artifact in recipe.use else run / artifact
+        manifest = read_manifest(folder)
+        if manifest is not None:
+            return sum(part.rows for part in manifest.parts), folder
+    return None, None

@@ -1,0 +1,1 @@
+"""Text that repeats inside documents → cuts: boilerplate lines of a host or source, and long substrings."""

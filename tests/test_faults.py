@@ -24,6 +24,7 @@ from tests.test_runner import go, make_recipe
 
 ROOT = Path(__file__).parent.parent
 ARTIFACTS = ("documents", "signals", "filtered", "distinct", "mixture")
+SCENARIOS = ("a first run", "rebuild dedup", "rebuild filter")
 OPERATIONS = [(os, "replace"), (os, "rename"), (os, "unlink"), (os, "fsync"), (os, "rmdir"), (os, "mkdir")]
 
 
@@ -107,13 +108,31 @@ def drive(scenario: str, folder: Path) -> None:
             return
 
 
-@pytest.mark.parametrize("scenario", ["a first run", "rebuild dedup", "rebuild filter"])
-def test_a_kill_at_any_file_operation_is_harmless(tmp_path: Path, scenario: str) -> None:
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """All scenarios at once: each mostly waits for the disk."""
+    processes = {scenario: start(scenario, tmp_path_factory.mktemp("killed")) for scenario in SCENARIOS}
+    yield processes
+    for process in processes.values():
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def start(scenario: str, folder: Path) -> subprocess.Popen[str]:
     code = "import sys\nfrom pathlib import Path\nfrom tests.test_faults import drive\n"
-    code += f"drive({scenario!r}, Path({str(tmp_path)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout.split()[-2]) > 20
+    code += f"drive({scenario!r}, Path({str(folder)!r}))"
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_kill_at_any_file_operation_is_harmless(
+    driven: dict[str, subprocess.Popen[str]], scenario: str
+) -> None:
+    out, errors = driven[scenario].communicate()
+    assert driven[scenario].returncode == 0, errors[-3000:]
+    assert int(out.split()[-2]) > 20
 
 
 def test_a_kill_at_the_start_of_a_continuation_keeps_the_training(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pyarrow.parquet as pq
 
 from dspipe.dedup.copies.find import Found
 from dspipe.dedup.copies.ledger import Ledger, pieces
@@ -25,6 +24,7 @@ from dspipe.dedup.report import (
     sum_removed,
 )
 from dspipe.recipe import Dedup
+from dspipe.shards import read_rows
 from dspipe.text.arrow import list_strings
 from dspipe.text.hashing import format_ids
 
@@ -93,12 +93,6 @@ def read_row(ledger: Ledger, rank: int, texts: Sequence[tuple[Path, Path | None]
     if index is not None:
         [known] = format_ids(ledger.find_ids(np.array([rank]))).to_pylist()
         return {"id": known, "source": "(an earlier run)", "url": None, "text": ""}
-    with pq.ParquetFile(file, memory_map=True) as parquet:
-        for group in range(parquet.num_row_groups):
-            rows = parquet.metadata.row_group(group).num_rows
-            if row < rows:
-                break
-            row -= rows
-        found = parquet.read_row_group(group, SHOWN).slice(row, 1)
-    shown = {name: list_strings(found[name])[0] for name in SHOWN}
+    one = np.array([row])
+    shown = {name: list_strings(values)[0] for name in SHOWN for _, values in read_rows(file, name, one)}
     return {**shown, "text": shown["text"] or ""}

@@ -158,6 +158,19 @@ for _stage in ROAD:
     show_default=True,
     help="Of a recipe: where its run is, whose documents are counted.",
 )
+@click.option(
+    "--beside",
+    multiple=True,
+    metavar="FILE",
+    help="Of a tokenizer: another one to compare it with (tokenizer.json, .model, or a folder); the word "
+    "`sentencepiece` trains one as large on the run's mixture.",
+)
+@click.option(
+    "--data",
+    metavar="GLOB",
+    help="Of a tokenizer: texts to measure on (Parquet or JSON lines with `text`, and `language`, `domain` "
+    "and `source_id`, which parallel texts have in common, where there are).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def inspect(
     path: Path,
@@ -170,7 +183,8 @@ def inspect(
 ) -> None:
     """Show an artifact's schema, counts and a few rows, or a recipe with every setting filled in.
 
-    Of a recipe, also which pairs of documents dedup would catch, and the disk that it needs for that.
+    Of a recipe, also which pairs of documents dedup would catch, and the disk that it needs for that. Of a
+    tokenizer, how it compresses languages and domains, and which of its entries are of no use.
 
     \b
     Example: dspipe inspect shards/smoke/filtered
@@ -178,6 +192,8 @@ def inspect(
              dspipe inspect shards/smoke/filtered --rule gopher-words --at 60
              dspipe inspect shards/smoke/distinct --clusters --rows 10
              dspipe inspect shards/smoke/distinct --reason near-copy
+             dspipe inspect shards/smoke/tokenizer --beside other/tokenizer.json
+             dspipe inspect other/tokenizer.json --data 'parallel/*.jsonl'
              dspipe inspect recipes/smoke.toml
     """
     if at is not None and rule is None:

@@ -24,6 +24,7 @@ from dspipe.recipe import (
     Mix,
     Recipe,
     RecipeError,
+    Tokenizer,
     flatten,
     join,
     packed_lengths,
@@ -113,7 +114,11 @@ def fill_seeds(recipe: Recipe) -> Recipe:
         return msgspec.structs.replace(table, seed=recipe.seed) if table.seed is None else table
 
     return msgspec.structs.replace(
-        recipe, mix=seeded(recipe.mix), pack=seeded(recipe.pack), train=seeded(recipe.train)
+        recipe,
+        mix=seeded(recipe.mix),
+        tokenizer=seeded(recipe.tokenizer),
+        pack=seeded(recipe.pack),
+        train=seeded(recipe.train),
     )
 
 
@@ -132,6 +137,7 @@ def find_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from find_filter_contradictions(recipe.filter, names)
     yield from find_mix_contradictions(recipe.mix)
     yield from find_idle_caps(recipe.mix, names)
+    yield from find_tokenizer_contradictions(recipe.tokenizer)
     yield from find_train_contradictions(recipe)
 
 
@@ -164,20 +170,24 @@ def find_filter_contradictions(settings: Filter, sources: Sequence[str]) -> Iter
 
 
 def find_mix_contradictions(mix: Mix) -> Iterator[tuple[str, str]]:
-    for table, shares, open_ended in (
-        ("mix.domains", mix.domains, False),
-        ("mix.languages", mix.languages, mix.temperature is not None),
-    ):
-        total = math.fsum(shares.values())
-        if shares and (total > 1 + 1e-6 or (total < 1 - 1e-6 and not open_ended)):
-            mend = f"the shares sum to {total:g}; make them sum to 1"
-            if table == "mix.languages" and total < 1:
-                mend += ", or set mix.temperature to spread the rest over the languages not named"
-            yield table, mend
+    yield from find_wrong_sums("mix.domains", mix.domains, None, False)
+    yield from find_wrong_sums("mix.languages", mix.languages, "mix.temperature", mix.temperature is not None)
     if mix.bytes is not None and mix.tokens is not None:
         yield "mix.tokens", "bytes and tokens are both given; keep one"
     if mix.tokens is not None and mix.tokenizer is None:
         yield "mix.tokenizer", "tokens are counted with a tokenizer; name one that exists, or give mix.bytes"
+
+
+def find_wrong_sums(
+    table: str, shares: dict[str, float], spread: str | None, open_ended: bool
+) -> Iterator[tuple[str, str]]:
+    """Shares that do not sum to 1, or to less where `spread`, a temperature, hands out the rest."""
+    total = math.fsum(shares.values())
+    if shares and (total > 1 + 1e-6 or (total < 1 - 1e-6 and not open_ended)):
+        mend = f"the shares sum to {total:g}; make them sum to 1"
+        if spread and total < 1:
+            mend += f", or set {spread} to spread the rest over the languages not named"
+        yield table, mend
 
 
 def find_idle_caps(mix: Mix, sources: list[str]) -> Iterator[tuple[str, str]]:
@@ -199,6 +209,54 @@ def find_idle_caps(mix: Mix, sources: list[str]) -> Iterator[tuple[str, str]]:
                     f"mix.max_epochs.{table}",
                     f"{name} has no share in mix.{table}; give it one, or leave it out",
                 )
+
+
+def find_tokenizer_contradictions(settings: Tokenizer) -> Iterator[tuple[str, str]]:
+    yield from find_repeated_tokens(settings)
+    if isinstance(settings.pattern, list):
+        yield from find_wrong_patterns(settings.pattern)
+    key, spread = "tokenizer.temperature", settings.temperature is not None
+    yield from find_wrong_sums("tokenizer.languages", settings.languages, key, spread)
+    if settings.trainer != "sentencepiece":
+        if settings.model == "unigram":
+            mend = 'only sentencepiece trains it; set tokenizer.trainer = "sentencepiece", or model = "bpe"'
+            yield "tokenizer.model", mend
+        return
+    usual = Tokenizer()
+    for name in ("pattern", "min_frequency", "max_token_length", "languages", "temperature"):
+        if getattr(settings, name) != getattr(usual, name):
+            mend = 'sentencepiece does not know it; leave it out, or set tokenizer.trainer = "dspipe"'
+            yield f"tokenizer.{name}", mend
+
+
+def find_wrong_patterns(patterns: list[str]) -> Iterator[tuple[str, str]]:
+    from tokenizers import Regex
+
+    if not patterns:
+        yield "tokenizer.pattern", "an empty list cuts nothing, so documents were pieces; leave it out"
+    for pattern in patterns:
+        try:
+            Regex(pattern)
+        except Exception as error:  # the library raises bare Exceptions
+            yield "tokenizer.pattern", f"{pattern!r} is no regular expression of tokenizers ({error})"
+        if not pattern:
+            yield "tokenizer.pattern", "an empty regular expression cuts everywhere; leave it out"
+
+
+def find_repeated_tokens(settings: Tokenizer) -> Iterator[tuple[str, str]]:
+    specials, added = settings.specials or [], settings.added or []
+    for table, tokens in (("specials", specials), ("added", added)):
+        for number, token in enumerate(tokens):
+            if len(token) < 2:
+                yield (
+                    f"tokenizer.{table}",
+                    f"{token!r} could be text; give it two characters or more",
+                )
+            if token in tokens[:number] or (table == "added" and token in specials):
+                yield f"tokenizer.{table}", f"{token!r} is there twice; keep one of them"
+    if settings.vocab_size < len(specials) + 256:
+        mend = f"the special tokens and 256 bytes are {len(specials) + 256} already; raise it"
+        yield "tokenizer.vocab_size", mend
 
 
 def find_train_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:

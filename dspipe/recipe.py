@@ -35,6 +35,7 @@ Profile = Literal["main", "full", "careful"]
 RuleSet = Literal["none", "gopher", "c4", "fineweb", "code", "math"]
 Private = Literal["email", "ip", "phone", "secret"]
 Preference = Literal["source", "quality", "longest", "shortest", "newest", "oldest"]
+Pattern = Literal["deepseek-v3", "deepseek-llm", "cl100k", "llama-3", "gpt-2", "qwen-2", "o200k"]
 Preset = Literal["smoke", "50m", "1b", "16b", "236b", "671b"]
 
 PREFERENCES: tuple[Preference, ...] = ("source", "quality", "longest", "newest")
@@ -338,13 +339,60 @@ class Tokenizer(Table, frozen=True):
         int,
         Meta(ge=259, le=2_000_000, description="special tokens + 256 bytes + merges; added tokens follow"),
     ] = 128_000
+    trainer: Annotated[
+        Literal["dspipe", "sentencepiece"],
+        Meta(
+            description="`sentencepiece` is for comparison: it learns from 100 MB of the mixture, in memory"
+        ),
+    ] = "dspipe"
+    model: Annotated[
+        Literal["bpe", "unigram"],
+        Meta(description="`unigram` with `sentencepiece` alone, whose `bpe` falls back to bytes, too"),
+    ] = "bpe"
+    pattern: Annotated[
+        Pattern | list[str],
+        Meta(
+            description="where text is cut before merging: as one of these does, or by regular expressions "
+            "of `tokenizers`, applied one after the other"
+        ),
+    ] = "deepseek-v3"
     min_frequency: Annotated[int, Meta(ge=0, description="a pair seen less often is never merged")] = 0
+    max_token_length: Annotated[
+        Annotated[int, Meta(ge=3)] | None,
+        Meta(description="as in `tokenizers`: a merge must give fewer bytes than this; absent: any number"),
+    ] = None
+    specials: Annotated[
+        list[str] | None,
+        Meta(description="tokens with the first ids; absent: DeepSeek-V3's begin, end and padding"),
+    ] = None
     placeholders: Annotated[
-        Natural | None,
+        Annotated[int, Meta(ge=0, le=100_000)] | None,
         Meta(
             description="reserved tokens before the sentinels; absent: 800 at 128,000 (DeepSeek-V3), else 0"
         ),
     ] = None
+    added: Annotated[
+        list[str] | None,
+        Meta(
+            description="tokens behind the vocabulary and the placeholders; absent: DeepSeek-V3's sentinels "
+            "and roles"
+        ),
+    ] = None
+    languages: Annotated[
+        dict[str, Share],
+        Meta(
+            description="train on a sample with this share of each language within natural language; absent: "
+            "on the whole mixture"
+        ),
+    ] = {}
+    temperature: Annotated[
+        Positive | None,
+        Meta(
+            description="train on a sample in which languages that are not named have shares by "
+            "bytes^(1/temperature); absent: as in the mixture"
+        ),
+    ] = None
+    seed: Annotated[Seed | None, Meta(description="of that sample; absent: the recipe's")] = None
 
 
 class Pack(Table, frozen=True):

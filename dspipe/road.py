@@ -59,7 +59,7 @@ ROAD = (
         neutral=("against", "max_cluster", "max_removed"),
     ),
     Stage("mix", ("distinct",), ("mixture",), 2, outside="dspipe.mix.tokens:describe_tokenizer"),
-    Stage("tokenizer", ("mixture",), ("tokenizer",), 1),
+    Stage("tokenizer", ("mixture",), ("tokenizer",), 2),
     Stage("pack", ("mixture", "tokenizer"), ("sequences",), 1),
     Stage("train", ("sequences", "tokenizer"), ("model",), 1, grows="steps", neutral=("checkpoint_steps",)),
     Stage("export", ("model",), ("hf",), 1),

@@ -53,6 +53,29 @@ REFUSALS: list[tuple[str, str]] = [
     ("[train.fp8]\nmode = 'on'", "'on' is not one of: off, auto"),
     ("[pack]\nsequence_length = 4", "pack.sequence_length: 4 is too short"),
     ("[tokenizer]\nvocab_size = 100", "tokenizer.vocab_size: expected int >= 259"),
+    (
+        "[tokenizer]\nmodel = 'unigram'",
+        'tokenizer.model: only sentencepiece trains it; set tokenizer.trainer = "sentencepiece"',
+    ),
+    (
+        "[tokenizer]\ntrainer = 'sentencepiece'\npattern = 'cl100k'",
+        "tokenizer.pattern: sentencepiece does not know it; leave it out",
+    ),
+    ("[tokenizer]\ntrainer = 'sentencepiece'\nmin_frequency = 2", "tokenizer.min_frequency: sentencepiece"),
+    ("[tokenizer]\ntrainer = 'sentencepiece'\nmax_token_length = 9", "tokenizer.max_token_length: senten"),
+    (
+        "[tokenizer]\ntrainer = 'sentencepiece'\nlanguages = {en = 1.0}",
+        "tokenizer.languages: sentencepiece does not know it",
+    ),
+    ("[tokenizer]\ntrainer = 'sentencepiece'\ntemperature = 2", "tokenizer.temperature: sentencepiece"),
+    (
+        "[tokenizer.languages]\nen = 0.5",
+        "tokenizer.languages: the shares sum to 0.5; make them sum to 1, or set tokenizer.temperature",
+    ),
+    (
+        "[tokenizer]\ntemperature = 2\nlanguages = {en = 0.6, no = 0.6}",
+        "tokenizer.languages: the shares sum to 1.2; make them sum to 1",
+    ),
     ("[mix]\nmax_epochs = inf", "mix.max_epochs: inf is no number to work with"),
     ("[mix]\nmax_epochs = 0", "mix.max_epochs: expected float > 0"),
     ("[mix.max_epochs]\ndefualt = 2", "mix.max_epochs.defualt: there is no such key; did you mean default?"),
@@ -139,6 +162,13 @@ def test_epochs_are_a_number_or_a_table() -> None:
     assert found == [4.0, Epochs(default=2.0, sources={"books": 3.5})]
     spread = {"max_epochs": {"languages": {"no": 2}}, "languages": {"en": 0.5}, "temperature": 2}
     assert check_recipe({"name": "x", "mix": spread}, "x.toml").mix.temperature == 2.0
+
+
+def test_shares_of_a_sample_may_leave_a_rest_to_the_temperature() -> None:
+    table = {"languages": {"en": 0.5}, "temperature": 2}
+    assert check_recipe({"name": "x", "tokenizer": table}, "x.toml").tokenizer.languages == {"en": 0.5}
+    chosen = {"trainer": "sentencepiece", "model": "unigram"}
+    assert check_recipe({"name": "x", "tokenizer": chosen}, "x.toml").tokenizer.model == "unigram"
 
 
 def test_the_seed_of_the_recipe_reaches_the_stages_that_draw() -> None:

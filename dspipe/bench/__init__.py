@@ -16,6 +16,7 @@ BENCHES = {  # a module of this package: what it measures
     "dedup": "documents to verified distinct ones, beside datatrove, text-dedup, rensa; known copies; growth",
     "filter": "documents to signals and verdicts, beside datatrove's filters; another threshold on a million",
     "language": "texts and lines to languages, beside py3langid: speed, agreement, accuracy, mixtures",
+    "tokenizer": "documents to a vocabulary and to ids, beside tokenizers, rustbpe, gigatoken; exactness",
     "mix": "ten million rows to shares of domains and languages: rows per second and peak memory",
 }
 

@@ -23,6 +23,7 @@ from dspipe.shards import (
     Part,
     open_artifact,
     read_batches,
+    write_parquet,
 )
 from dspipe.workers import Pool
 
@@ -83,6 +84,24 @@ def hold(documents: Documents, most: int) -> list[Any]:
                 held.append(cut(batch, most - size))
                 size += measure_bytes(held[-1])
     return held
+
+
+def cut_documents(documents: Documents, most: int, folder: Path) -> Documents:
+    """The first documents, about `most` bytes of text, as an artifact of parts like those they come from."""
+    output = Output(folder, HEADER)
+    parts: list[Part] = []
+    left = most
+    for file in documents.artifact.files:
+        if left > 0:
+            chosen: list[Any] = []
+            for batch in read_batches(file):
+                if left > 0:
+                    chosen.append(cut(batch, left))
+                    left -= measure_bytes(chosen[-1])
+            parts.append(write_parquet(folder, file.name, chosen[0].schema, chosen))
+    rows = sum(part.rows for part in parts)
+    output.close(parts, Counts(rows, rows))
+    return weigh(open_artifact(folder))
 
 
 def cut(batch: Any, most: int) -> Any:

@@ -7,6 +7,11 @@ hole 128800, begin 128801, end 128802, as released with DeepSeek-V3.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
+from dspipe.recipe import RecipeError, Tokenizer
+
 BEGIN = "<｜begin▁of▁sentence｜>"
 END = "<｜end▁of▁sentence｜>"
 PAD = "<｜▁pad▁｜>"
@@ -28,11 +33,29 @@ PUBLISHED_PLACEHOLDERS = 800
 ROWS_MULTIPLE = 128  # the model's vocabulary rows, for whole tiles
 
 
-def added_tokens(vocab_size: int, placeholders: int | None) -> list[str]:
-    """The tokens after the vocabulary proper, in the order of their ids."""
+def added_tokens(vocab_size: int, placeholders: int | None, added: Sequence[str] | None = None) -> list[str]:
+    """The tokens after the vocabulary proper, in the order of their ids: placeholders, then those given."""
     if placeholders is None:
         placeholders = PUBLISHED_PLACEHOLDERS if vocab_size == PUBLISHED_SIZE else 0
-    return [*(f"<｜place▁holder▁no▁{number}｜>" for number in range(placeholders)), *SENTINELS, *CHAT]
+    reserved = (f"<｜place▁holder▁no▁{number}｜>" for number in range(placeholders))
+    return [*reserved, *((*SENTINELS, *CHAT) if added is None else added)]
+
+
+def list_tokens(settings: Tokenizer) -> tuple[list[str], list[str]]:
+    """The tokens with the first ids, and those behind the vocabulary, as a recipe has them.
+
+    Raises:
+        RecipeError: one is there twice.
+    """
+    specials = list(SPECIALS) if settings.specials is None else settings.specials
+    added = added_tokens(settings.vocab_size, settings.placeholders, settings.added)
+    repeated = [token for token, count in Counter([*specials, *added]).items() if count > 1]
+    if repeated:
+        raise RecipeError(
+            f"tokenizer.added: {repeated[0]} is there twice, among the special tokens, the placeholders and "
+            "the added ones; leave it out of one of them"
+        )
+    return specials, added
 
 
 def model_rows(tokens: int) -> int:

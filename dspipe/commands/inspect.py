@@ -13,6 +13,8 @@ from dspipe.reading import load_recipe
 from dspipe.recipe import RecipeError, flatten
 from dspipe.shards import Artifact, Manifest, Part, open_artifact, read_manifest
 
+TOKENIZERS = ("tokenizer.json", "tokenizer.model")
+
 
 def inspect(
     path: Path,
@@ -24,6 +26,8 @@ def inspect(
     clusters: bool = False,
     document: str | None = None,
     shards: Path = Path("shards"),
+    beside: tuple[str, ...] = (),
+    data: str | None = None,
 ) -> None:
     """Print schema, counts and rows of an artifact, or a recipe's settings and what follows from them."""
     if rule is not None:
@@ -43,6 +47,14 @@ def inspect(
         from dspipe.commands.copies.evidence import open_distinct
 
         return show_pairs(open_distinct(path, "--id"), None, document, rows, as_json)
+    if is_tokenizer(path):
+        from dspipe.commands.vocabulary.report import show_vocabulary
+
+        return show_vocabulary(path, beside, data, rows, as_json)
+    if beside or data:
+        raise RecipeError(
+            f"{path}: no tokenizer; --beside and --data go with one, e.g. shards/smoke/tokenizer"
+        )
     if path.suffix == ".toml" or path.is_file():
         from dspipe.commands.settings import show_recipe
 
@@ -51,6 +63,14 @@ def inspect(
         content = describe_artifact(open_artifact(path), rows)
         return print_json(content) if as_json else print_tree(content)
     raise RecipeError(f"{path}: neither a recipe nor a finished artifact; give e.g. shards/smoke/documents")
+
+
+def is_tokenizer(path: Path) -> bool:
+    """Whether it is one, and not a model that has its tokenizer with it."""
+    manifest = read_manifest(path) if path.is_dir() else None
+    if manifest is not None:
+        return manifest.artifact == "tokenizer"
+    return path.suffix in (".json", ".model") or any((path / name).is_file() for name in TOKENIZERS)
 
 
 def describe_artifact(artifact: Artifact, rows: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 import torch
 from safetensors.torch import load_file, save_file
 
+from dspipe.bpe.files import list_files
 from dspipe.model.checkpoint import cast_weights, hugging_face_config, to_hugging_face
 from dspipe.recipe import Export, Model
 from dspipe.shards import Artifact, Counts, Output, record_file, replacing, write_file
@@ -26,9 +27,10 @@ def run(settings: Export, model: Artifact, hf: Output, workers: Workers) -> None
     facts = model.manifest.facts
     description = hugging_face_config(config, facts["vocabulary"], facts["sequence_length"], settings.dtype)
     write_file(hf.folder / "config.json", msgspec.json.format(msgspec.json.encode(description)) + b"\n")
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    copied = list_files(model.folder)
+    for name in copied:
         write_file(hf.folder / name, (model.folder / name).read_bytes())
-    files = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    files = ("config.json", "model.safetensors", *copied)
     parts = [
         record_file(hf.folder, name, len(cast) if name.endswith(".safetensors") else 1) for name in files
     ]

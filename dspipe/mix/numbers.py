@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
-from dspipe.bpe.encoder import Encoder
+from dspipe.bpe.encoding.encoder import Encoder
 from dspipe.mix.cells import Group, find_cap, make_group
 from dspipe.mix.draws import (
     AMOUNT,

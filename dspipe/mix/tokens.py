@@ -11,11 +11,12 @@ from dspipe.recipe import Mix, RecipeError
 
 
 def find_tokenizer(settings: Mix) -> Path | None:
-    """The tokenizer.json that `[mix] tokenizer` names, as a file or the folder that holds it."""
+    """The tokenizer's file that `[mix] tokenizer` names, as a file or the folder that holds it."""
     if settings.tokens is None or settings.tokenizer is None:
         return None
-    path = Path(settings.tokenizer)
-    file = path / "tokenizer.json" if path.is_dir() else path
+    from dspipe.bpe.files import find_file  # not where nothing is counted in tokens: plans are to be quick
+
+    file = find_file(Path(settings.tokenizer))
     if not file.is_file():
         raise RecipeError(f"mix.tokenizer: there is no {file}; name a tokenizer.json or the folder of one")
     return file

@@ -10,12 +10,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dspipe.bpe.encoder import Encoder, Ids
+from dspipe.bpe.encoding.encoder import Encoder
+from dspipe.bpe.encoding.engine import Ids
 from dspipe.bpe.layout import END, FIM_BEGIN, FIM_END, FIM_HOLE
-from dspipe.pack.infill import choose_cuts, choose_infilled, split_text
+from dspipe.pack.infill import choose_cuts, choose_infilled, frame_documents, place_cuts
 from dspipe.recipe import Pack
 from dspipe.shards import read_batches
+from dspipe.text.arrow import Offsets, text_buffers
 from dspipe.text.hashing import Numbers, parse_ids
+from dspipe.text.kernel import compiling_once
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Encoded:
 
 def encode_part(file: Path, encoder: Encoder, settings: Pack) -> Encoded:
     """Encode a part of the mixture, a row group at a time."""
+    with compiling_once():
+        infill_batch(
+            pa.array([], pa.large_string()), np.empty(0, np.bool_), np.empty((0, 2), np.int64), encoder
+        )
     batches = [encode_batch(batch, encoder, settings) for batch in read_batches(file, ["id", "text", "draw"])]
     lengths = np.concatenate([np.empty(0, np.int64), *(np.diff(batch.offsets) for batch in batches)])
     return Encoded(
@@ -44,32 +51,26 @@ def encode_batch(batch: pa.RecordBatch, encoder: Encoder, settings: Pack) -> Enc
     ids, draws = parse_ids(batch["id"]), batch["draw"].to_numpy().astype(np.int64)
     seed = settings.seed or 0
     infilled = choose_infilled(seed, settings.fim_rate, ids, draws)
-    lengths = pc.utf8_length(batch["text"]).to_numpy().astype(np.int64)
+    lengths = pc.fill_null(pc.utf8_length(batch["text"]), 0).to_numpy(zero_copy_only=False).astype(np.int64)
     cuts = choose_cuts(seed, ids, draws, lengths)
-    texts: list[str] = []
-    for text, (first, second), turned in zip(
-        batch["text"].to_pylist(), cuts.tolist(), infilled.tolist(), strict=True
-    ):
-        texts.extend(split_text(text, first, second) if turned else (text,))
-    flat, bounds = encoder.encode(texts)
-    return frame(flat, bounds, ids, infilled, encoder)
+    return Encoded(*infill_batch(batch["text"], infilled, cuts, encoder), ids, infilled)
 
 
-def frame(
-    flat: Ids, bounds: npt.NDArray[np.int64], ids: Numbers, infilled: npt.NDArray[np.bool_], encoder: Encoder
-) -> Encoded:
-    """Put sentinels before the three parts of infilled documents and eos behind every document."""
-    begin, hole, end, eos = (encoder.special(token) for token in (FIM_BEGIN, FIM_HOLE, FIM_END, END))
-    first = np.cumsum(np.where(infilled, 3, 1)) - np.where(infilled, 3, 1)  # each document's first text
-    places = np.concatenate(
-        [bounds[first[infilled] + part] for part in range(3)] + [bounds[1:][first + 2 * infilled]]
-    )
-    marks = np.repeat([begin, hole, end, eos], [*([int(infilled.sum())] * 3), len(ids)])
-    # at one place an eos comes before the sentinel of the next document: insert keeps the order of equal
-    # places
-    owner = np.concatenate([np.flatnonzero(infilled)] * 3 + [np.arange(len(ids))])
-    rank = np.repeat([0, 1, 2, 3], [*([int(infilled.sum())] * 3), len(ids)])
-    order = np.lexsort((rank, owner))
-    tokens = np.insert(flat, places[order], marks[order].astype(np.uint32))
-    lengths = bounds[1:][first + 2 * infilled] - bounds[first] + 1 + 3 * infilled
-    return Encoded(tokens, np.concatenate([[0], np.cumsum(lengths)]), ids, infilled)
+def infill_batch(
+    texts: pa.Array, infilled: npt.NDArray[np.bool_], cuts: npt.NDArray[np.int64], encoder: Encoder
+) -> tuple[Ids, Offsets]:
+    """Tokens of documents, cut and put in order where `infilled`, and where each begins, (n + 1,).
+
+    `cuts` (n, 2) are in code points. There are sentinels before the three parts of infilled documents and eos
+    behind every document.
+    """
+    text, offsets = text_buffers(texts)
+    parts = np.empty(offsets.size + 2 * int(infilled.sum()), np.int64)
+    place_cuts(text, offsets, infilled, cuts, parts)
+    tokens, bounds = encoder.encode_bytes(text, parts)
+    sentinels = (FIM_BEGIN, FIM_HOLE, FIM_END) if infilled.any() else (END, END, END)
+    marks = np.array([encoder.special(mark) for mark in (*sentinels, END)], np.uint32)
+    framed = np.empty(tokens.size + 3 * int(infilled.sum()) + infilled.size, np.uint32)
+    starts = np.zeros(infilled.size + 1, np.int64)
+    frame_documents(tokens, bounds, infilled, marks, framed, starts)
+    return framed, starts

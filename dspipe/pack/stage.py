@@ -1,7 +1,6 @@
 """sequences = the mixture as rows of tokens: encoded, a share infilled, packed part by part by best fit.
 
-Simple so far: `tokenizers` encodes, and a part of the mixture is the window within which documents are
-fitted.
+A part of the mixture is the window within which documents are fitted.
 """
 
 from __future__ import annotations
@@ -9,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dspipe.bpe.encoder import Encoder
+from dspipe.bpe.encoding.encoder import Encoder
+from dspipe.bpe.files import find_file
 from dspipe.bpe.layout import PAD
 from dspipe.pack.encoding import encode_part
 from dspipe.pack.rows import write_rows
@@ -29,7 +29,7 @@ class Packing:
 
 def run(settings: Pack, mixture: Artifact, tokenizer: Artifact, sequences: Output, workers: Workers) -> None:
     """Pack each part of the mixture; rows of L tokens go to sequences/L<length>/."""
-    file = tokenizer.folder / "tokenizer.json"
+    file = find_file(tokenizer.folder)
     tasks = [Packing(n, part, file, sequences.folder, settings) for n, part in enumerate(mixture.files)]
     pieces = workers.map(pack_part, tasks)
     lengths = packed_lengths(settings)

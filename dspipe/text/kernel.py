@@ -114,6 +114,54 @@ def generate_count_bits(typing_context: Any, number: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
+def generate_store8(typing_context: Any, target: Any, position: Any, word: Any) -> Any:
+    """store8(array, position, uint64): eight bytes from an element on, at any alignment, unchecked."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        address = builder.gep(array.data, [arguments[1]])
+        pointer = builder.bitcast(address, context.get_value_type(types.uint64).as_pointer())
+        builder.store(arguments[2], pointer).align = 1
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, types.uint64), generate
+
+
+def generate_prefetch(typing_context: Any, source: Any, position: Any) -> Any:
+    """prefetch(array, position): have an element brought to the nearest cache; no fault at any position."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        from llvmlite import ir  # type: ignore[import-untyped]
+
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        byte = ir.IntType(8).as_pointer()
+        address = builder.bitcast(builder.gep(array.data, [arguments[1]]), byte)
+        flag = ir.IntType(32)
+        called = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        function = builder.module.declare_intrinsic("llvm.prefetch", [byte], called)
+        builder.call(function, [address, flag(0), flag(3), flag(1)])  # to read, keep near, data
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64), generate
+
+
+def generate_fold_product(typing_context: Any, one: Any, other: Any) -> Any:
+    """fold_product(uint64, uint64): the upper half of their product of 128 bits ^ the lower half."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        from llvmlite import ir
+
+        wide, narrow = ir.IntType(128), ir.IntType(64)
+        product = builder.mul(*(builder.zext(argument, wide) for argument in arguments))
+        upper = builder.trunc(builder.lshr(product, wide(64)), narrow)
+        return builder.xor(upper, builder.trunc(product, narrow))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+fold_product: Any = intrinsic(generate_fold_product)
 load8: Any = intrinsic(generate_load8)
+store8: Any = intrinsic(generate_store8)
+prefetch: Any = intrinsic(generate_prefetch)
 trailing_zeros: Any = intrinsic(generate_trailing_zeros)
 count_bits: Any = intrinsic(generate_count_bits)

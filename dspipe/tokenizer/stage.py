@@ -1,40 +1,30 @@
-"""tokenizer = tokenizer.json and tokenizer_config.json, trained on the whole mixture."""
+"""tokenizer = tokenizer.json and tokenizer_config.json, trained on the mixture or a sample by language.
+
+Or tokenizer.model, where the recipe asks for sentencepiece.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import msgspec
-
-from dspipe.bpe.encoder import Encoder
+from dspipe.bpe.files import list_files
 from dspipe.recipe import Tokenizer as Settings
-from dspipe.shards import Artifact, Counts, Output, read_batches, record_file, replacing, write_file
-from dspipe.tokenizer.training import configuration, train_tokenizer
+from dspipe.shards import Artifact, Counts, Output, record_file
+from dspipe.tokenizer.sentences import train_sentencepiece
+from dspipe.tokenizer.training import train_bpe
+from dspipe.tokenizer.usage import FILE as USAGE
 from dspipe.workers import Workers
 
 
 def run(settings: Settings, mixture: Artifact, tokenizer: Output, workers: Workers) -> None:
     """Train, save, and say how large the vocabulary became."""
-
-    def read_texts() -> Iterator[list[str]]:
-        for number, file in enumerate(mixture.files):
-            workers.report(number, len(mixture.files))
-            for batch in read_batches(file, ["text"]):
-                yield batch["text"].to_pylist()
-
-    trained = train_tokenizer(settings, read_texts())
-    with replacing(tokenizer.folder / "tokenizer.json") as temporary:
-        trained.save(str(temporary), pretty=False)
-    config = msgspec.json.format(msgspec.json.encode(configuration()))
-    write_file(tokenizer.folder / "tokenizer_config.json", config + b"\n")
-    encoder = Encoder(tokenizer.folder / "tokenizer.json")
-    base = trained.get_vocab_size(with_added_tokens=False)
-    line = f"{base:,} entries and {encoder.size - base} added tokens"
-    if base < settings.vocab_size:
-        line += f" (the text supports no more: {settings.vocab_size:,} were asked for)"
+    if settings.trainer == "sentencepiece":
+        facts = train_sentencepiece(settings, mixture.files, tokenizer.folder, workers.report)
+    else:
+        facts = train_bpe(settings, mixture.files, tokenizer.folder, workers)
     parts = [
-        record_file(tokenizer.folder, "tokenizer.json", encoder.size),
-        record_file(tokenizer.folder, "tokenizer_config.json", 1),
+        record_file(tokenizer.folder, name, facts["vocabulary"] if number == 0 else 1)
+        for number, name in enumerate(list_files(tokenizer.folder))
     ]
-    facts = {"vocabulary": encoder.size, "base": base, "model_rows": encoder.rows, "line": [line]}
-    tokenizer.close(parts, Counts(mixture.rows, mixture.rows), facts=facts)
+    beside = [record_file(tokenizer.folder, USAGE, facts["vocabulary"])] if "tokens" in facts else []
+    documents = facts.get("documents", mixture.rows)
+    left_out = {"not-sampled": mixture.rows - documents} if documents < mixture.rows else {}
+    tokenizer.close(parts, Counts(mixture.rows, documents, dropped=left_out), beside, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from dspipe.bpe.files import list_files
 from dspipe.recipe import RecipeError, Train
 from dspipe.shards import Artifact, Output, record_file, write_file
 from dspipe.train.loader import RowLoader
@@ -27,13 +28,11 @@ def run(settings: Train, sequences: Artifact, tokenizer: Artifact, model: Output
     write_file(
         model.folder / "recipe.json", msgspec.json.format(msgspec.json.encode({"train": settings})) + b"\n"
     )
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    for name in list_files(tokenizer.folder):
         write_file(model.folder / name, (tokenizer.folder / name).read_bytes())
     facts = describe_training(settings, vocabulary, length, model.folder / "metrics.jsonl")
     made = ("model.safetensors", "metrics.jsonl", "expert_loads.json", "recipe.json")
-    parts = [
-        record_file(model.folder, name, 1) for name in (*made, "tokenizer.json", "tokenizer_config.json")
-    ]
+    parts = [record_file(model.folder, name, 1) for name in (*made, *list_files(tokenizer.folder))]
     saved = sorted(
         path.relative_to(model.folder) for path in (model.folder / "checkpoint").rglob("*") if path.is_file()
     )

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pytest
 
 from dspipe.bench import Options, copies, dedup, recall, scaling, yardsticks
-from dspipe.bench.deduplication import Run, deduplicated, list_children, read_removed, run_watched, watching
+from dspipe.bench.deduplication import Run, deduplicated, read_removed, run_watched
 from dspipe.bench.documents import find_documents
 from dspipe.bench.peers.deduplicators import list_shingles
 from dspipe.bench.signing import SCRIPTS, choose_texts, is_of_script
+from dspipe.bench.watch import list_children, watching
 from dspipe.bench.yardsticks import Peer, Tool, ask_kept, find_peers
 from dspipe.recipe import Dedup, RecipeError
 from tests.bench.test_pairs import make_page

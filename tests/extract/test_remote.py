@@ -148,6 +148,7 @@ def test_failures_are_counted_in_a_row(folder):
         ("0", 0), ("7", 7), ("86400", 600), ("soon", 0.5), ("-3", 0.5), ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
         (format_datetime(datetime.now(UTC) + timedelta(hours=9)), 600), ("", 0.5),
     ],
+    ids=["none", "some", "a day", "words", "less than none", "a date before", "a date to come", "nothing"],
 )  # fmt: skip
 def test_what_a_server_asks_to_wait_is_obeyed_within_bounds(value, seconds):
     waits = []

@@ -215,7 +215,7 @@ def test_what_cannot_be_met_is_refused_before_text_is_moved(tmp_path: Path) -> N
 
 
 def test_a_budget_in_tokens_is_counted_with_the_named_tokenizer(tmp_path: Path) -> None:
-    from dspipe.bpe.encoder import Encoder
+    from dspipe.bpe.encoding.encoder import Encoder
     from dspipe.tokenizer.stage import run as train
 
     distinct = make_distinct(tmp_path / "distinct")

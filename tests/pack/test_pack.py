@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspipe.bpe.encoder import Encoder
+from dspipe.bpe.encoding.encoder import Encoder
 from dspipe.bpe.layout import END, FIM_BEGIN, FIM_END, FIM_HOLE, PAD
 from dspipe.pack.encoding import encode_part
 from dspipe.pack.fitting import cut, fit
-from dspipe.pack.infill import choose_cuts, choose_infilled, split_text
+from dspipe.pack.infill import choose_cuts, choose_infilled, frame_documents, place_cuts
 from dspipe.pack.stage import run
 from dspipe.recipe import Pack, Tokenizer
 from dspipe.schema import MIXTURE
 from dspipe.shards import Artifact, open_artifact
+from dspipe.text.arrow import text_buffers
 from dspipe.text.hashing import parse_ids
 from dspipe.tokenizer.stage import run as train
 from tests.support import document, make_artifact, make_output, make_workers, read_rows
@@ -57,8 +58,7 @@ def undo(tokens: list[int], encoder: Encoder) -> str:
     if body and body[0] == begin:
         first, second = body.index(hole), body.index(end)
         body = body[1:first] + body[second + 1 :] + body[first + 1 : second]
-    text: str = encoder._tokenizer.decode(body, skip_special_tokens=False)
-    return text
+    return encoder.decode(body)
 
 
 def undo_safely(tokens: list[int], encoder: Encoder) -> str | None:
@@ -150,7 +150,32 @@ def test_cuts_are_uniform_over_code_points() -> None:
     assert cuts.min() == 0 and cuts.max() == 9 and (cuts[:, 0] <= cuts[:, 1]).all()
     both = np.bincount(cuts.ravel(), minlength=10) / cuts.size
     assert abs(both - 0.1).max() < 0.01
-    assert split_text("añ👩z", 1, 3) == ("a", "z", "ñ👩")
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=9), st.booleans(), st.integers(0, 9), st.integers(0, 9)), max_size=9)
+)
+def test_documents_are_cut_at_code_points_and_their_parts_change_places(
+    documents: list[tuple[str, bool, int, int]],
+) -> None:
+    texts = pa.array([text for text, *_ in documents], pa.large_string())
+    infilled = np.array([turned for _, turned, *_ in documents], np.bool_)
+    cuts = np.array([sorted((a % (len(t) + 1), b % (len(t) + 1))) for t, _, a, b in documents], np.int64)
+    text, offsets = text_buffers(texts)
+    bounds = np.empty(offsets.size + 2 * int(infilled.sum()), np.int64)
+    place_cuts(text, offsets, infilled, cuts.reshape(-1, 2), bounds)
+    # every byte is a token of its own here, and the marks are no bytes
+    framed = np.empty(text.size + 3 * int(infilled.sum()) + len(documents), np.uint32)
+    starts = np.zeros(len(documents) + 1, np.int64)
+    marks = np.array([256, 257, 258, 259], np.uint32)
+    frame_documents(text.astype(np.uint32), bounds, infilled, marks, framed, starts)
+    expected = []
+    for (whole, turned, *_), (first, second) in zip(documents, cuts.reshape(-1, 2).tolist(), strict=True):
+        prefix, middle, suffix = (
+            part.encode() for part in (whole[:first], whole[first:second], whole[second:])
+        )
+        expected.append([256, *prefix, 257, *suffix, 258, *middle, 259] if turned else [*whole.encode(), 259])
+    assert [framed[a:b].tolist() for a, b in itertools.pairwise(starts.tolist())] == expected
 
 
 def test_several_lengths_lie_side_by_side_with_the_same_tokens(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Counted pieces → the merges of a byte-level BPE."""

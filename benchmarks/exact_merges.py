@@ -38,7 +38,7 @@ def main() -> None:
         expected = ask_tokenizers(case)
         merges += len(expected)
         for name, memory in (("in memory", AMPLE), ("in rounds", 20_000)):
-            training.BYTES_PER_SYMBOL = 20 if memory == AMPLE else 400
+            training.BYTES_PER_SYMBOL = training.BYTES_PER_TOKEN = 48 if memory == AMPLE else 400
             with tempfile.TemporaryDirectory() as folder:
                 ours = train(Path(folder), case, memory)
             if list(zip(ours.left.tolist(), ours.right.tolist(), strict=True)) != expected:

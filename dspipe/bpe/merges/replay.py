@@ -7,24 +7,45 @@ learned from others. A heap has the numbers of a piece's pairs, so that a piece 
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from dspipe.bpe.merges.pairs import PairTable, find_entry
+import numpy as np
+from numpy.typing import NDArray
+
+from dspipe.bpe.merges.pairs import find_entry, make_table
 from dspipe.bpe.merges.state import Places
-from dspipe.bpe.merges.words import Words
+from dspipe.bpe.merges.words import Integers, Words
 from dspipe.text.kernel import inlined, kernel
 
-END = -1
+GONE = -1
 PLACE = 2**31 - 1  # mask of the place in an entry of the heap; above it is the number of the merge
 NUMBER = 31
 
 
-def replay_merges(words: Words, merges: PairTable, made: Places) -> Words:
-    """Merge in place; `made` (m,) is the token of each merge. Pieces that are one token then are gone."""
+class Replay(NamedTuple):
+    """Merges as they are done: a hash table of pairs with their numbers, and what each makes.
+
+    Merge n makes the token `first` + n, `widths[n]` tokens wide, of those that were there before the merges.
+    """
+
+    keys: NDArray[np.uint64]
+    numbers: Integers
+    first: int
+    widths: Places
+
+
+def prepare_replay(left: Places, right: Places, first: int) -> Replay:
+    table = make_table(left, right, np.arange(left.size))
+    widths = np.ones(left.size, np.int32)
+    for number, pair in enumerate(zip(left.tolist(), right.tolist(), strict=True)):
+        widths[number] = sum(widths[part - first] if part >= first else 1 for part in pair)
+    return Replay(table.keys, table.values, first, widths)
+
+
+def replay_merges(words: Words, merges: Replay) -> Words:
+    """Merge in place; pieces that are one token then are gone."""
     longest = int(np.diff(words.offsets).max(initial=0))
-    after, before = np.empty(longest, np.int32), np.empty(longest, np.int32)
-    heap = np.empty(3 * longest + 1, np.int64)
-    return words.first(int(replay(*words, merges.keys, merges.values, made, after, before, heap)))
+    return words.first(int(replay(words, merges, np.empty(3 * longest + 1, np.int64))))
 
 
 @inlined
@@ -58,52 +79,60 @@ def pop_number(heap, size):  # type: ignore[no-untyped-def]
     return size
 
 
+@inlined
+def width_of(token, merges):  # type: ignore[no-untyped-def]
+    return np.int64(merges.widths[token - merges.first]) if token >= merges.first else np.int64(1)
+
+
 @kernel
-def replay(tokens, offsets, counts, keys, numbers, made, after, before, heap):  # type: ignore[no-untyped-def]
-    """Merge, and move what is left to the front; returns how many pieces that is."""
+def replay(words, merges, heap):  # type: ignore[no-untyped-def]
+    """Merge, and move what is left to the front; returns how many pieces that is.
+
+    As in `learn`, a token that was merged has minus its width at its last place; where its right part began
+    is a negative number, too.
+    """
+    tokens, offsets, counts = words.tokens, words.offsets, words.counts
+    keys, numbers = merges.keys, merges.numbers
     pieces, used, end = 0, 0, offsets[0]
     for piece in range(counts.size):
         begin, end = end, offsets[piece + 1]
-        length = end - begin
         size = 0
-        for place in range(length - 1):
-            entry, known = find_entry(keys, tokens[begin + place], tokens[begin + place + 1])
+        for place in range(begin, end - 1):
+            entry, known = find_entry(keys, tokens[place], tokens[place + 1])
             if known:
-                size = push_number(heap, size, numbers[entry] << NUMBER | place)
-        for place in range(length):
-            after[place], before[place] = place + 1, place - 1
-        after[length - 1] = END
-        left = length
+                size = push_number(heap, size, numbers[entry] << NUMBER | (place - begin))
+        left = end - begin
         while size:
-            number, place = heap[0] >> NUMBER, heap[0] & PLACE
+            number, place = heap[0] >> NUMBER, begin + (heap[0] & PLACE)
             size = pop_number(heap, size)
-            second = after[place]
-            if second == END or before[place] == place:
+            if tokens[place] < 0:
                 continue
-            entry, known = find_entry(keys, tokens[begin + place], tokens[begin + second])
+            second = place + width_of(tokens[place], merges)
+            if second == end:
+                continue
+            entry, known = find_entry(keys, tokens[place], tokens[second])
             if not known or numbers[entry] != number:
                 continue  # one of the two has gone into another token since
-            tokens[begin + place] = made[number]
-            before[second] = second  # it is gone
-            third = after[second]
-            after[place] = third
+            token = merges.first + number
+            after = place + width_of(token, merges)
+            tokens[second] = GONE
+            tokens[place], tokens[after - 1] = token, place - after
             left -= 1
-            if third != END:
-                before[third] = place
-                entry, known = find_entry(keys, made[number], tokens[begin + third])
+            if after < end:
+                entry, known = find_entry(keys, token, tokens[after])
                 if known and numbers[entry] > number:
-                    size = push_number(heap, size, numbers[entry] << NUMBER | place)
-            first = before[place]
-            if first >= 0:
-                entry, known = find_entry(keys, tokens[begin + first], made[number])
+                    size = push_number(heap, size, numbers[entry] << NUMBER | (place - begin))
+            if place > begin:
+                before = place - 1 if tokens[place - 1] >= 0 else place + tokens[place - 1]
+                entry, known = find_entry(keys, tokens[before], token)
                 if known and numbers[entry] > number:
-                    size = push_number(heap, size, numbers[entry] << NUMBER | first)
+                    size = push_number(heap, size, numbers[entry] << NUMBER | (before - begin))
         if left > 1:
-            rest = np.int64(0)
-            while rest != END:
-                tokens[used] = tokens[begin + rest]
+            place = begin
+            while place < end:
+                tokens[used] = tokens[place]
+                place += width_of(tokens[place], merges)
                 used += 1
-                rest = np.int64(after[rest])
             counts[pieces] = counts[piece]
             pieces += 1
             offsets[pieces] = used

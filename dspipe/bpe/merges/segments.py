@@ -31,17 +31,19 @@ PIECES, TOKENS = range(2)  # in `_used`
 class Segments:
     """Distinct segments of several tokens, with room for `tokens` of them.
 
+    No pair occurs more than `most` times.
+
     Attributes:
         above: pairs that occur at most so often are cut; the room decides whether more are.
     """
 
-    def __init__(self, tokens: int, bounds: Bounds, lengths: Integers, longest: int) -> None:
+    def __init__(self, tokens: int, bounds: Bounds, lengths: Integers, longest: int, most: int) -> None:
         self._words = Words.allocate(tokens, tokens // 2 + 1)
         self._used = np.zeros(2, np.int64)
         self._entries = np.zeros(FIRST_ENTRIES, np.int32)
         self._keys = np.frombuffer(os.urandom(16), np.uint64) | ONE
         self._bounds, self._lengths, self._longest = bounds, lengths, longest
-        self._top = bounds.fine.top
+        self._top = min(most, bounds.fine.top)
         self.above = bounds.above
 
     def list(self) -> Words:
@@ -78,8 +80,8 @@ class Segments:
             for part in (self.list(), rest):
                 weigh(part, self._lengths, self._longest, self._bounds, weights)
             above = max(choose_count(weights, int(LESS * room)), int(self.above * STEP), self.above + 1)
-            if above >= self._top:
-                above = self._top - 1
+            if above >= self._top:  # many pairs are about as frequent
+                above = (self.above + self._top) // 2
             if above <= self.above:
                 return False
             self.above = above

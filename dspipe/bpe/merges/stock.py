@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from dspipe.bpe.counts.block import Block
 from dspipe.bpe.merges.cells import FINE, ROUGH, Bounds, Cells, add_pairs, allocate_cells
-from dspipe.bpe.merges.pairs import PairTable, count_pairs, make_table
-from dspipe.bpe.merges.replay import replay_merges
+from dspipe.bpe.merges.pairs import PairTable, count_pairs
+from dspipe.bpe.merges.replay import prepare_replay, replay_merges
 from dspipe.bpe.merges.segments import Segments
 from dspipe.bpe.merges.state import Places
 from dspipe.bpe.merges.words import (
@@ -27,7 +27,7 @@ from dspipe.bpe.merges.words import (
 )
 
 SHARE_OF_CELLS, SHARE_OF_CHUNKS = 2, 8  # of the memory, one part in so many
-BYTES_PER_TOKEN = 48  # of a chunk while merges are replayed in it
+BYTES_PER_TOKEN = 32  # of a chunk while merges are replayed in it
 LEAST_CHUNK, LARGEST_CHUNK = 1 << 12, 1 << 20  # tokens
 REFINED = 0.75  # of how often the most frequent pair occurs: rarer ones are left out of the second pass
 ALL = -1  # pairs occur more often than that
@@ -35,14 +35,6 @@ BYTES_PER_PAIR = 64  # of the pairs that are counted, with their table being dou
 MOST_SHARES = 1 << 12  # of the pairs: then they are counted whatever room it takes
 
 Found = TypeVar("Found")
-
-
-class Made(NamedTuple):
-    """Merges in order, with the token that each makes, (m,) each."""
-
-    left: Places
-    right: Places
-    token: Places
 
 
 class Stock:
@@ -77,13 +69,14 @@ class Stock:
     def tokens(self) -> int:
         return sum(size.tokens for size in self._sizes)
 
-    def update(self, made: Made) -> None:
-        """Do merges in every piece; those that are one token then are gone."""
-        table = make_table(made.left, made.right, np.arange(made.left.size))
+    def update(self, left: Places, right: Places, first: int) -> None:
+        """Do merges in every piece, which make the ids from `first` on."""
+        merges = prepare_replay(left, right, first)
 
         def replay(number: int) -> Size:
-            parts = (replay_merges(words, table, made.token) for words in self._read(number))
-            return write_words(self._file(number), parts)
+            return write_words(
+                self._file(number), (replay_merges(words, merges) for words in self._read(number))
+            )
 
         self._sizes = list(self._each(replay))
         self._updated = True
@@ -118,7 +111,7 @@ class Stock:
         if refine:
             bounds = Bounds(rough, allocate_cells(most, memory, FINE), max(above, int(most * REFINED)))
             self._add_pairs(bounds.fine, rough, bounds.above)
-        segments = Segments(tokens, bounds, self._lengths, self._longest)
+        segments = Segments(tokens, bounds, self._lengths, self._longest, most)
         for number in range(len(self._blocks)):
             for words in self._read(number):
                 if not segments.add(words):

@@ -25,12 +25,13 @@ from dspipe.bpe.counts.block import Block
 from dspipe.bpe.merges.learn import PAUSED, learn
 from dspipe.bpe.merges.load import allocate_learned, allocate_pairs, find_pairs, load_symbols
 from dspipe.bpe.merges.state import FLOOR, MERGES, NEXT, USED_SLOTS
-from dspipe.bpe.merges.stock import Made, Stock
+from dspipe.bpe.merges.stock import Stock
 from dspipe.bpe.merges.words import Words
 from dspipe.shards import write_array
 
 BYTES = 256
-BYTES_PER_SYMBOL = 20  # of what is loaded, at most: measured 17
+BYTES_PER_SYMBOL = 20  # of what is loaded, at most: measured 19
+BYTES_PER_TOKEN = 48  # the same of tokens that merges have made: a pair has fewer occurrences
 SHARE_OF_SEGMENTS = 0.75  # of the memory; the rest is for the cells and for what is read and written
 LITTLE = 0.7  # where a round gets no further than this share of the count, bounds have to be better
 MOST_TOKENS = 1 << 29  # at once: places and slots are numbers of 32 bits
@@ -129,7 +130,8 @@ class Trainer:
         if self._next >= self._rules.vocab_size or not self._stock.tokens:
             return False
         self.rounds += 1
-        room = min(self._memory // BYTES_PER_SYMBOL, MOST_TOKENS)
+        each = BYTES_PER_TOKEN if self.merges.size else BYTES_PER_SYMBOL
+        room = min(self._memory // each, MOST_TOKENS)
         if self._stock.tokens <= room:
             self.merges = join_merges(self.merges, self._learn(self._stock.load(), self._least))
             return False
@@ -177,11 +179,11 @@ class Trainer:
 
     def _add(self, new: Merges) -> None:
         """Take new merges, and bring what is on disk up to date with them."""
-        made = Made(new.left, new.right, np.arange(self._next, self._next + new.size, dtype=np.int32))
-        for token, left, right in zip(made.token, new.left, new.right, strict=True):
-            self._bytes[token] = self._bytes[left] + self._bytes[right]
+        first = self._next
+        for token, pair in enumerate(zip(new.left, new.right, strict=True), first):
+            self._bytes[token] = sum(self._bytes[part] for part in pair)
         self.merges = join_merges(self.merges, new)
-        self._stock.update(made)
+        self._stock.update(new.left, new.right, first)
 
     def _report_merges(self, new: int) -> None:
         """The first merges take longest: time goes with the logarithm of 1 + merges / 50, as measured."""

@@ -280,6 +280,18 @@ def write_array(path: Path, array: np.ndarray[Any, Any]) -> None:
         stream.write(array.data)
 
 
+def open_array(path: Path) -> np.ndarray[Any, Any]:
+    """An array that was written, mapped and not to be written to; one without an element cannot be mapped."""
+    import numpy as np
+
+    try:
+        array: np.ndarray[Any, Any] = np.load(path, mmap_mode="r").view(np.ndarray)
+    except ValueError:
+        array = np.load(path)
+    array.flags.writeable = False
+    return array
+
+
 def record_file(folder: Path, file: str, rows: int) -> Part:
     """Describe a finished file below an artifact's folder."""
     path = folder / file

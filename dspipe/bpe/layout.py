@@ -47,7 +47,7 @@ def list_tokens(settings: Tokenizer) -> tuple[list[str], list[str]]:
     Raises:
         RecipeError: one is there twice.
     """
-    specials = list(SPECIALS) if settings.specials is None else settings.specials
+    specials = list(SPECIALS if settings.specials is None else settings.specials)
     added = added_tokens(settings.vocab_size, settings.placeholders, settings.added)
     repeated = [token for token, count in Counter([*specials, *added]).items() if count > 1]
     if repeated:

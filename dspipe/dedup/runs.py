@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dspipe.shards import write_array
+from dspipe.shards import open_array, write_array
 
 Array = npt.NDArray[Any]
 
@@ -105,12 +105,3 @@ def as_key(bound: Any, keys: Array) -> Any:
 
 def open_run(run: Run) -> tuple[Array, Array]:
     return open_array(run.keys), open_array(run.values)
-
-
-def open_array(path: Path) -> Array:
-    """An array on disk, mapped; an empty one cannot be."""
-    try:
-        array: Array = np.load(path, mmap_mode="r").view(np.ndarray)
-    except ValueError:
-        array = np.load(path)
-    return array

@@ -67,8 +67,8 @@ def check_specials(specials: Sequence[str], pattern: str | list[str]) -> None:
         place, ends = np.zeros(2, np.int64), np.empty(2, np.int64)
         if splitter.split(text, offsets, place, ends) == 1 and set(token) <= set(CHARACTERS.values()):
             raise RecipeError(
-                f"tokenizer.specials: {token} is a piece of text that merges could make; give it a name that "
-                "text is cut in, such as <name>"
+                f"tokenizer.specials: {token} is a piece of text that merges could make; give it another "
+                "name, such as <｜name｜>"
             )
 
 

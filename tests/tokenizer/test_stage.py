@@ -149,3 +149,9 @@ def test_a_token_that_is_there_twice_is_refused_before_the_work(tmp_path: Path, 
 def test_an_entry_that_is_an_added_token_too_leaves_the_counts_right(tmp_path: Path) -> None:
     made = train(tmp_path, Tokenizer(vocab_size=400, added=["kettle", "<x>"]))
     assert made.manifest.facts["base"] == 400 and "supports no more" not in made.manifest.facts["line"][0]
+
+
+def test_training_leaves_the_settings_as_they_are(tmp_path: Path) -> None:
+    settings = Tokenizer(vocab_size=400, trainer="sentencepiece", specials=["<a>"])
+    train(tmp_path, settings)
+    assert settings.specials == ["<a>"]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dspipe.shards import write_array
-from dspipe.text.arrow import read_only
+from dspipe.shards import open_array, write_array
 
 
 class Pieces(NamedTuple):
@@ -40,11 +39,3 @@ class Block:
 
     def _file(self, array: str) -> Path:
         return self.folder / f"{self.name}-{array}.npy"
-
-
-def open_array(path: Path) -> NDArray[Any]:
-    """A mapped array; one without an element cannot be mapped."""
-    try:
-        return read_only(np.load(path, mmap_mode="r").view(np.ndarray))
-    except ValueError:
-        return read_only(np.load(path))

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dspipe.bpe.counts.block import Block, Pieces, open_array
+from dspipe.bpe.counts.block import Block, Pieces
 from dspipe.bpe.counts.table import Table
-from dspipe.shards import write_array
+from dspipe.shards import open_array, write_array
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,7 @@ WORDS_IN_ENTRY = 4
 BYTES_IN_ENTRY = 8 * WORDS_IN_ENTRY
 AHEAD = 16  # pieces whose entries are fetched before they are needed
 LOAD = 0.6  # of the entries, at most
-BYTES_TO_TAKE = (
-    48  # for each piece when all are taken: its place, hash and order, twice while they are sorted
-)
+BYTES_TO_TAKE = 48  # for each piece when all are taken: place, hash and order, twice while sorted
 FIRST_ENTRIES, FIRST_ARENA = 1 << 14, 1 << 18
 ARENA_SHARE = 0.25  # of the memory allowed: an arena that is larger, for a piece, is given back
 ONES = np.zeros(0, np.int64)  # as `weights`: each piece counts once

@@ -77,6 +77,15 @@ def compact(symbols, pairs, state):  # type: ignore[no-untyped-def]
     state[POOL] = kept
 
 
+@inlined
+def note_pair(symbols, pairs, learned, slot, place, weight, found):  # type: ignore[no-untyped-def]
+    """A pair that the merge makes begins at a place; returns how many such places there are."""
+    pairs.counts[slot] += weight
+    symbols.slots[place] = slot
+    learned.found_slot[found], learned.found_place[found] = slot, place
+    return found + 1
+
+
 @kernel
 def merge_all(symbols, pairs, learned, merged, token, longest):  # type: ignore[no-untyped-def]
     """Replace a pair by a token wherever it occurs; returns (new pairs, new occurrences)."""
@@ -121,11 +130,7 @@ def merge_all(symbols, pairs, learned, merged, token, longest):  # type: ignore[
                     learned.left_made[other], learned.left_slot[other] = token, slot
                     learned.touched[made] = slot
                     made += 1
-                slot = learned.left_slot[other]
-                pairs.counts[slot] += weight
-                symbols.slots[before] = slot
-                learned.found_slot[found], learned.found_place[found] = slot, before
-                found += 1
+                found = note_pair(symbols, pairs, learned, learned.left_slot[other], before, weight, found)
         symbols.slots[place] = NOWHERE
         if follows:
             other = symbols.tokens[after]
@@ -135,11 +140,7 @@ def merge_all(symbols, pairs, learned, merged, token, longest):  # type: ignore[
                     learned.right_made[other], learned.right_slot[other] = token, slot
                     learned.touched[made] = slot
                     made += 1
-                slot = learned.right_slot[other]
-                pairs.counts[slot] += weight
-                symbols.slots[place] = slot
-                learned.found_slot[found], learned.found_place[found] = slot, place
-                found += 1
+                found = note_pair(symbols, pairs, learned, learned.right_slot[other], place, weight, found)
     return made, found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dspipe.dedup.copies.ledger import Ledger
-from dspipe.dedup.runs import open_array
+from dspipe.shards import open_array
 from dspipe.text.kernel import kernel
 
 

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from dspipe.dedup.runs import Run, open_array, write_run
+from dspipe.dedup.runs import Run, write_run
 from dspipe.dedup.signatures.sign import make_bands
 from dspipe.recipe import Dedup
-from dspipe.shards import write_array
+from dspipe.shards import open_array, write_array
 
 Columns = dict[str, npt.NDArray[Any]]
 

@@ -24,7 +24,8 @@ IGNORED = -100  # a target that is none
 class PackedBatch:
     """B rows of L tokens.
 
-    `tokens_BL` is int64; `document_BL` is int32, the number of the document within its row, -1 where padding.
+    `tokens_BL` is int32, half the bytes of what targets are; `document_BL` is int32, the number of the
+    document within its row, -1 where padding.
 
     One row of six tokens that holds the documents [7, 8, 9] and [5, 6], with one token of padding:
 
@@ -53,7 +54,7 @@ class PackedBatch:
         for row, counts in zip(document_BL, lengths, strict=True):
             numbers = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
             row[: len(numbers)] = numbers
-        return cls(torch.from_numpy(tokens_BL.astype(np.int64)), torch.from_numpy(document_BL))
+        return cls(torch.from_numpy(tokens_BL.astype(np.int32)), torch.from_numpy(document_BL))
 
     @property
     def positions_L(self) -> Tensor:
@@ -77,15 +78,19 @@ class PackedBatch:
         return PackedBatch(tokens_BL.masked_fill(~later.valid_BL, 0), document_BL)
 
     def targets(self, ahead: int = 1) -> Tensor:
-        """Token i+ahead for place i: 1 for the main loss, 1+k for depth k; `IGNORED` where there is no such
-        pair.
+        """Token i+ahead for place i, int64: 1 for the main loss, 1+k for depth k; `IGNORED` where there is no
+        such pair.
         """
         later = self.shift(ahead)
-        return later.tokens_BL.masked_fill(~(self.valid_BL & later.valid_BL), IGNORED)
+        return later.tokens_BL.long().masked_fill(~(self.valid_BL & later.valid_BL), IGNORED)
 
     def rows(self, start: int, stop: int) -> PackedBatch:
         """Some of the rows, e.g. a micro-batch."""
         return PackedBatch(self.tokens_BL[start:stop], self.document_BL[start:stop])
 
     def to(self, device: torch.device) -> PackedBatch:
-        return PackedBatch(self.tokens_BL.to(device), self.document_BL.to(device))
+        """The batch on a device; from pinned memory to a GPU, it is copied while others work."""
+        away = device.type == "cuda"  # back from there, nothing would say when the copy is whole
+        return PackedBatch(
+            self.tokens_BL.to(device, non_blocking=away), self.document_BL.to(device, non_blocking=away)
+        )

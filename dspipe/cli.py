@@ -212,32 +212,109 @@ def inspect(
     show(path, rows, as_json, reason, rule, at, **options)
 
 
-@dspipe.command(short_help="follow one document through a run")
+@dspipe.command(short_help="follow one document through a run, or a training row back to its documents")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("document", metavar="ID")
+@click.argument("document", metavar="[ID]", required=False)
 @click.option(
     "--page", is_flag=True, help="Read the original again from its source, and show it and the text."
+)
+@click.option(
+    "--row",
+    metavar="ROW",
+    help="Show the documents of a row: its number among all of its length, or its part and its number there.",
+)
+@click.option(
+    "--token", type=click.IntRange(min=0), metavar="P", help="With --row: the document behind its token P."
+)
+@click.option(
+    "--step", type=click.IntRange(min=1), metavar="N", help="Show the documents of a training step."
+)
+@click.option(
+    "--length",
+    type=click.IntRange(min=1),
+    help="With --row: of which packed length; the first by default.",
 )
 @click.option(
     "--recipe",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="With --page: a recipe that says where the sources lie now, if they have moved.",
+    help="With --page: a recipe that says where the sources lie now, if they have moved; with --row and "
+    "--step: one whose [use] says where artifacts of other runs lie.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def trace(run: Path, document: str, page: bool, recipe: Path | None, as_json: bool) -> None:
-    """Show one document's way through RUN: kept or dropped and why, its cluster, its draws, its rows.
+def trace(
+    run: Path,
+    document: str | None,
+    page: bool,
+    row: str | None,
+    token: int | None,
+    step: int | None,
+    length: int | None,
+    recipe: Path | None,
+    as_json: bool,
+) -> None:
+    """Show one document's way through RUN: kept or dropped and why, its cluster, its draws, rows and steps.
 
     ID is a document's id, the beginning of one, its URL, or the place of a record: FILE:OFFSET. A URL or a
     place may also be that of a record that gave no document.
 
+    With --row or --step, go back from what is trained to the documents: what each is, and where it is from.
+
     \b
     Example: dspipe trace shards/smoke https://kettle.example/
              dspipe trace shards/smoke web-00000.warc.gz:263100 --page
+             dspipe trace shards/smoke --row 37
+             dspipe trace shards/smoke --row L256/part-00000.arrow:37 --token 200
+             dspipe trace shards/smoke --step 120
     """
-    from dspipe.commands.trace import trace as show
+    named = [
+        name for name, value in (("ID", document), ("--row", row), ("--step", step)) if value is not None
+    ]
+    if len(named) != 1:
+        raise click.UsageError(
+            f"{' and '.join(named)} go different ways: give one of them"
+            if named
+            else "name a document (ID), a row (--row) or a step (--step)"
+        )
+    for name, given in (("--token", token), ("--length", length)):
+        if given is not None and row is None:
+            raise click.UsageError(f"{name} goes with --row: name the row")
+    if page and document is None:
+        raise click.UsageError("--page goes with a document's ID")
+    if document is not None:
+        from dspipe.commands.trace.forwards import trace_document
 
-    show(run, document, as_json, page, recipe)
+        trace_document(run, document, as_json, page, recipe)
+    elif row is not None:
+        from dspipe.commands.trace.backwards import trace_row
+
+        trace_row(run, row, length, token, recipe, as_json)
+    elif step is not None:
+        from dspipe.commands.trace.backwards import trace_step
+
+        trace_step(run, step, recipe, as_json)
+
+
+@dspipe.command(short_help="write packed rows for other libraries")
+@click.argument("source", type=click.Path(path_type=Path), metavar="FROM")
+@click.argument("target", type=click.Path(path_type=Path), metavar="TO")
+@click.option("--format", "form", type=click.Choice(["megatron", "datatrove"]), help="Whose files to write.")
+@click.option("--force", is_flag=True, help="Write anew what is there already.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def convert(source: Path, target: Path, form: str | None, force: bool, as_json: bool) -> None:
+    """Write the rows of one packed length, FROM, as another library reads them, to files that begin with TO.
+
+    FROM is a folder of rows, `sequences` itself where one length was packed, or one file of them, such as
+    held-out rows. A row stays a row, padding included: train Megatron with a sequence length of L, and
+    nanotron, which reads datatrove's files, with one of L - 1.
+
+    \b
+    Example: dspipe convert shards/smoke/sequences/L256 megatron/smoke --format megatron
+             dspipe convert shards/smoke/sequences/validation/L256.arrow held-out --format datatrove
+    """
+    from dspipe.commands.convert.command import convert as write
+
+    write(source, target, form, force, as_json)
 
 
 @dspipe.command(short_help="remove what interrupted work left behind")

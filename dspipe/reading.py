@@ -22,6 +22,7 @@ from dspipe.recipe import (
     Epochs,
     Filter,
     Mix,
+    Pack,
     Recipe,
     RecipeError,
     Tokenizer,
@@ -138,6 +139,7 @@ def find_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from find_mix_contradictions(recipe.mix)
     yield from find_idle_caps(recipe.mix, names)
     yield from find_tokenizer_contradictions(recipe.tokenizer)
+    yield from find_pack_contradictions(recipe.pack)
     yield from find_train_contradictions(recipe)
 
 
@@ -259,22 +261,30 @@ def find_repeated_tokens(settings: Tokenizer) -> Iterator[tuple[str, str]]:
         yield "tokenizer.vocab_size", mend
 
 
+def find_pack_contradictions(settings: Pack) -> Iterator[tuple[str, str]]:
+    shortest = min(packed_lengths(settings), default=16)
+    if 2 * settings.overlap > shortest:
+        yield "pack.overlap", f"it may be half of a row of {shortest} tokens at most"
+    for key in ("overlap", "max_documents"):
+        if settings.mode == "concatenate" and getattr(settings, key):
+            yield f"pack.{key}", 'it goes with pack.mode = "best-fit"; leave one of the two out'
+    marks = msgspec.to_builtins(settings.marks)
+    sentinels = {key: name for key, name in marks.items() if key.startswith("fim_")}
+    for key, name in sentinels.items():
+        if list(marks.values()).count(name) > 1:
+            yield f"pack.marks.{key}", f"{name} is another mark, too; give each its own token"
+    if settings.window < max(packed_lengths(settings), default=0):
+        yield "pack.window", "it must hold a row; give at least pack.sequence_length"
+
+
 def find_train_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    train, model = recipe.train, recipe.train.model
+    model = recipe.train.model
     lengths = packed_lengths(recipe.pack)
     if len(set(lengths)) != len(lengths) or not lengths:
         yield "pack.sequence_length", "give each length once"
     if min(lengths, default=16) < 16:
         yield "pack.sequence_length", f"{min(lengths)} is too short; give at least 16"
-    if (
-        train.sequence_length is not None
-        and "sequences" not in recipe.use
-        and train.sequence_length not in lengths
-    ):
-        yield (
-            "train.sequence_length",
-            f"{train.sequence_length} is not packed; add it to pack.sequence_length",
-        )
+    yield from find_wrong_schedules(recipe, lengths)
     if model.rope_width % 2:
         yield "train.model.rope_width", f"{model.rope_width} is odd; rotary parts come in pairs"
     if model.width % model.heads:  # transformers divides them, though nothing in the network does
@@ -290,8 +300,32 @@ def find_train_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "train.model.chosen_groups", f"{model.chosen_groups} is more than the {model.groups} groups"
     elif model.chosen_experts > model.experts // model.groups * model.chosen_groups:
         yield "train.model.chosen_experts", f"{model.chosen_experts} is more than the chosen groups hold"
-    if train.micro_batch is not None and train.batch_size % train.micro_batch:
-        yield "train.micro_batch", f"{train.micro_batch} does not divide batch_size {train.batch_size}"
+
+
+def find_wrong_schedules(recipe: Recipe, packed: list[int]) -> Iterator[tuple[str, str]]:
+    """Lists of [tokens, value] that leave open what a step is, or ask for what there is not."""
+    train = recipe.train
+    for key, schedule in (("batch_size", train.batch_size), ("sequence_length", train.sequence_length)):
+        starts = [tokens for tokens, _ in schedule] if isinstance(schedule, list) else [0]
+        if not starts:
+            yield f"train.{key}", "an empty list says nothing; give [[0, value], …] or a number"
+        elif starts[0] != 0:
+            yield f"train.{key}", f"the first entry is from {starts[0]} tokens on; begin with [0, value]"
+        elif starts != sorted(set(starts)):
+            yield f"train.{key}", "the tokens of its entries must ascend; put them in order, each once"
+    for length in list_values(train.sequence_length):
+        if "sequences" not in recipe.use and length not in packed:
+            yield "train.sequence_length", f"{length} is not packed; add it to pack.sequence_length"
+    for size in list_values(train.batch_size):
+        if train.micro_batch is not None and size % train.micro_batch:
+            yield "train.micro_batch", f"{train.micro_batch} does not divide batch_size {size}"
+
+
+def list_values(schedule: int | list[tuple[int, int]] | None) -> list[int]:
+    """The values that a setting has in the course of a training."""
+    if isinstance(schedule, list):
+        return [value for _, value in schedule]
+    return [] if schedule is None else [schedule]
 
 
 def explain(error: msgspec.ValidationError) -> str:

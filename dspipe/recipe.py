@@ -28,6 +28,8 @@ Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Natural = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+RowLength = Annotated[int, Meta(ge=1, le=1 << 24)]
+BatchSize = Annotated[int, Meta(ge=1, le=1 << 24)]
 Positive = Annotated[float, Meta(gt=0.0)]
 NotNegative = Annotated[float, Meta(ge=0.0)]
 Format = Literal["warc", "wet", "wat", "arc", "jsonl", "csv", "parquet", "arrow", "text"]
@@ -37,6 +39,13 @@ Private = Literal["email", "ip", "phone", "secret"]
 Preference = Literal["source", "quality", "longest", "shortest", "newest", "oldest"]
 Pattern = Literal["deepseek-v3", "deepseek-llm", "cl100k", "llama-3", "gpt-2", "qwen-2", "o200k"]
 Preset = Literal["smoke", "50m", "1b", "16b", "236b", "671b"]
+
+BEGIN = "<｜begin▁of▁sentence｜>"
+END = "<｜end▁of▁sentence｜>"
+PAD = "<｜▁pad▁｜>"
+FIM_HOLE = "<｜fim▁hole｜>"
+FIM_BEGIN = "<｜fim▁begin｜>"
+FIM_END = "<｜fim▁end｜>"
 
 PREFERENCES: tuple[Preference, ...] = ("source", "quality", "longest", "newest")
 NON_NATURAL = ("code", "math")  # every other domain is natural language
@@ -395,16 +404,74 @@ class Tokenizer(Table, frozen=True):
     seed: Annotated[Seed | None, Meta(description="of that sample; absent: the recipe's")] = None
 
 
+class Marks(Table, frozen=True):
+    """Which tokens of the tokenizer mark documents; DeepSeek-V3's by default."""
+
+    begin: Annotated[str, Meta(description="before a document, where `bos` is set")] = BEGIN
+    end: Annotated[str, Meta(description="behind a document, where `eos` is set")] = END
+    pad: Annotated[str, Meta(description="behind the last document of a row")] = PAD
+    fim_begin: Annotated[str, Meta(description="before the prefix")] = FIM_BEGIN
+    fim_hole: Annotated[str, Meta(description="between prefix and suffix")] = FIM_HOLE
+    fim_end: Annotated[str, Meta(description="between suffix and middle")] = FIM_END
+
+
 class Pack(Table, frozen=True):
     sequence_length: Annotated[
-        Count | list[Count],
+        RowLength | list[RowLength],
         Meta(description="tokens in a row, or several lengths, each packed into a folder"),
     ] = 4096
-    fim_rate: Annotated[Share, Meta(description="share of documents turned to fill-in-the-middle (PSM)")] = (
-        0.1
-    )
+    mode: Annotated[
+        Literal["best-fit", "concatenate"],
+        Meta(
+            description="`best-fit`: documents are whole wherever they fit; `concatenate`: one behind the "
+            "other, cut where a row ends, for comparison"
+        ),
+    ] = "best-fit"
+    window: Annotated[
+        Count,
+        Meta(description="tokens of documents that are fitted together: more leave less padding"),
+    ] = 1 << 27
+    max_documents: Annotated[
+        Count | None, Meta(description="the most chunks of documents in a row; absent: any number")
+    ] = None
+    overlap: Annotated[
+        Natural,
+        Meta(description="tokens that a chunk repeats of the one before it, in documents longer than a row"),
+    ] = 0
+    bos: Annotated[bool, Meta(description="begin every document with `marks.begin`")] = False
+    eos: Annotated[bool, Meta(description="end every document with `marks.end`")] = True
+    fim_rate: Annotated[
+        Share | dict[str, Share],
+        Meta(
+            description="share of documents turned to fill-in-the-middle; as a table by domain, where "
+            "`default` stands for those not named, 0 without it"
+        ),
+    ] = 0.1
+    spm_rate: Annotated[
+        Share | dict[str, Share],
+        Meta(
+            description="share of these that have the suffix first (SPM), the others are PSM; as a number or "
+            "such a table"
+        ),
+    ] = 0.0
+    split_rate: Annotated[
+        Share,
+        Meta(
+            description="share of tokens joining punctuation and line ends that are split in two, so that "
+            "prompts which end without a line end are nothing new; never in held-out documents"
+        ),
+    ] = 0.1
+    validation: Annotated[
+        Share,
+        Meta(
+            description="share of documents held out from training, with all their repeats; they go to rows "
+            "of their own, each of one domain and language"
+        ),
+    ] = 0.005
+    marks: Annotated[Marks, Meta(description="the tokenizer's own tokens")] = Marks()
     seed: Annotated[
-        int | None, Meta(description="of fill-in-the-middle and row order; absent: the recipe's")
+        Seed | None,
+        Meta(description="of fill-in-the-middle, splits and the order of rows; absent: the recipe's"),
     ] = None
 
 
@@ -457,10 +524,20 @@ class Train(Table, frozen=True):
     steps: Annotated[
         Count, Meta(description="optimizer steps in all; raising it continues a finished run")
     ] = 200
-    batch_size: Annotated[Count, Meta(description="rows in a step")] = 16
+    batch_size: Annotated[
+        BatchSize | list[tuple[Natural, BatchSize]],
+        Meta(
+            description="rows in a step; a list of [tokens, rows] sets it anew from so many tokens of "
+            "training on, the first of them 0"
+        ),
+    ] = 16
     micro_batch: Annotated[Count | None, Meta(description="rows at a time; absent: the whole batch")] = None
     sequence_length: Annotated[
-        Count | None, Meta(description="which of the packed lengths to train on; absent: the first")
+        Count | list[tuple[Natural, Count]] | None,
+        Meta(
+            description="which of the packed lengths to train on; a list of [tokens, length] changes it, as "
+            "`batch_size`; absent: the first that was packed"
+        ),
     ] = None
     learning_rate: Annotated[float, Meta(gt=0.0, description="after warm-up, constant")] = 2.2e-4
     warmup_steps: Annotated[int, Meta(ge=0, description="steps of linear warm-up from zero")] = 2000

@@ -60,8 +60,8 @@ ROAD = (
     ),
     Stage("mix", ("distinct",), ("mixture",), 2, outside="dspipe.mix.tokens:describe_tokenizer"),
     Stage("tokenizer", ("mixture",), ("tokenizer",), 2),
-    Stage("pack", ("mixture", "tokenizer"), ("sequences",), 1),
-    Stage("train", ("sequences", "tokenizer"), ("model",), 1, grows="steps", neutral=("checkpoint_steps",)),
+    Stage("pack", ("mixture", "tokenizer"), ("sequences",), 2),
+    Stage("train", ("sequences", "tokenizer"), ("model",), 2, grows="steps", neutral=("checkpoint_steps",)),
     Stage("export", ("model",), ("hf",), 1),
 )
 STAGES = {stage.name: stage for stage in ROAD}

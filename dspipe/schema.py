@@ -131,11 +131,26 @@ MIXTURE = DISTINCT.append(pa.field("draw", pa.int32()))  # 0, 1, 2 … for repea
 
 
 def sequences(length: int) -> pa.Schema:
-    """Rows of `length` tokens; `lengths` and `documents` name the chunks in a row, the rest is padding."""
-    return pa.schema(
-        [
-            ("tokens", pa.list_(pa.field("item", pa.uint32(), nullable=False), length)),
-            ("lengths", pa.list_(pa.int32())),
-            ("documents", pa.list_(pa.string())),
-        ]
-    )
+    """Rows of `length` tokens; lists have a value for each chunk: a run of one document's tokens in the row.
+
+    What the chunks leave of a row is padding. `checksum` stands beside what it is of, see `sequences.py`.
+    """
+    tokens = pa.list_(pa.field("item", pa.uint32(), nullable=False), length)
+    return pa.schema([("tokens", tokens), *CHUNKS])
+
+
+CHUNKS = [
+    ("lengths", pa.list_(pa.int32())),  # tokens in the chunk
+    ("checksum", pa.uint64()),  # of the row's tokens and lengths
+    ("documents", pa.list_(pa.string())),  # id of the document
+    ("starts", pa.list_(pa.int32())),  # which of the document's tokens is the chunk's first
+    ("draws", pa.list_(pa.int32())),  # 0, 1, 2 … where the mixture repeats the document
+    ("fim", pa.list_(pa.bool_())),  # whether the document was turned to fill-in-the-middle
+    ("places", pa.list_(pa.int64())),  # the document's row in `mixture`, counted through its parts
+]
+
+
+def validation(length: int) -> pa.Schema:
+    """Rows held out from training, each of one domain and language, of infilled documents or of others."""
+    schema = sequences(length)
+    return schema.append(pa.field("domain", pa.string())).append(pa.field("language", pa.string()))

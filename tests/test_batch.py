@@ -2,6 +2,7 @@ import doctest
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 import dspipe.batch
 from dspipe.batch import IGNORED, PackedBatch
@@ -50,5 +51,17 @@ def test_positions_run_through_documents() -> None:
 
 def test_types_are_those_promised() -> None:
     batch = make_batch([[8]])
-    assert batch.tokens_BL.dtype == torch.int64
+    assert batch.tokens_BL.dtype == torch.int32
+    assert batch.targets().dtype == torch.int64
     assert batch.document_BL.dtype == torch.int32
+
+
+def test_embedding_by_numbers_of_32_bits_is_that_of_64_in_gradient_too() -> None:
+    tokens_BL = make_batch([[8], [3, 5]]).tokens_BL % 5
+    gradients = []
+    for numbers in (tokens_BL, tokens_BL.long()):
+        weight = torch.linspace(-1, 1, 35).reshape(5, 7).requires_grad_()
+        F.embedding(numbers, weight).pow(3).sum().backward()
+        assert weight.grad is not None
+        gradients.append(weight.grad)
+    assert torch.equal(*gradients)

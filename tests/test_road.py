@@ -165,13 +165,13 @@ def test_a_killed_training_ends_in_the_same_weights(walked: Path, tmp_path: Path
         (folder / "model" / "metrics.jsonl").read_text().splitlines()
         for folder in (walked, tmp_path / "smoke")
     ]
-    steps = [[{**json.loads(line), "seconds": 0} for line in group] for group in lines]
+    steps = [[{**json.loads(line), "seconds": 0, "waited": 0} for line in group] for group in lines]
     assert steps[0] == steps[1] and [line["step"] for line in steps[0]] == list(range(1, 13))
 
 
 def test_metrics_have_what_others_rely_on(walked: Path) -> None:
     lines = [json.loads(line) for line in (walked / "model" / "metrics.jsonl").read_text().splitlines()]
-    assert all({"step", "tokens", "loss", "lr", "seconds"} <= set(line) for line in lines)
+    assert all({"step", "tokens", "loss", "lr", "seconds", "waited"} <= set(line) for line in lines)
     assert lines[-1]["loss"] < lines[0]["loss"] - 0.5
 
 

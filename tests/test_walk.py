@@ -34,7 +34,7 @@ def test_the_walk_prints_what_it_says(checkout: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(checkout)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     blocks = re.findall(r"^```(?:python)?\n(.*?)^```$", WALK, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         if block.startswith("$ dspipe"):
             command, _, expected = block.partition("\n")
@@ -45,10 +45,11 @@ def test_the_walk_prints_what_it_says(checkout: Path, monkeypatch: pytest.Monkey
             failures, tried = doctest.DocTestRunner().run(
                 doctest.DocTestParser().get_doctest(block, {}, "walk.md", None, 0)
             )
-            assert tried == 6 and failures == 0
+            assert tried == 7 and failures == 0
 
 
-def test_every_file_that_the_documents_name_is_there() -> None:
+def test_the_documents_lack_no_figure_and_every_file_that_they_name_is_there() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        assert not re.search(r"@[A-Z0-9]+@", page.read_text("utf-8")), f"{page.name}: a figure is missing"
         for name in re.findall(r"`((?:dspipe|docs|recipes|tests|shards)/[\w./-]+)`", page.read_text("utf-8")):
             assert (ROOT / name).exists() or name.startswith("shards/smoke"), f"{page.name}: {name}"

@@ -17,6 +17,7 @@ BENCHES = {  # a module of this package: what it measures
     "filter": "documents to signals and verdicts, beside datatrove's filters; another threshold on a million",
     "language": "texts and lines to languages, beside py3langid: speed, agreement, accuracy, mixtures",
     "tokenizer": "documents to a vocabulary and to ids, beside tokenizers, rustbpe, gigatoken; exactness",
+    "pack": "documents to rows of tokens and batches, beside datatrove: speed, padding, what is cut",
     "mix": "ten million rows to shares of domains and languages: rows per second and peak memory",
 }
 

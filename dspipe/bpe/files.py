@@ -18,9 +18,8 @@ import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
-from dspipe.bpe.layout import BEGIN, END, PAD
 from dspipe.bpe.pieces.patterns import describe_pattern, recognise_pattern, simplify_steps
-from dspipe.recipe import DspipeError, RecipeError
+from dspipe.recipe import BEGIN, END, PAD, DspipeError, RecipeError
 from dspipe.shards import write_file
 
 TOKENIZER, CONFIGURATION, MODEL = "tokenizer.json", "tokenizer_config.json", "tokenizer.model"

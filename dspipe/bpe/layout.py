@@ -10,14 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from dspipe.recipe import RecipeError, Tokenizer
-
-BEGIN = "<｜begin▁of▁sentence｜>"
-END = "<｜end▁of▁sentence｜>"
-PAD = "<｜▁pad▁｜>"
-FIM_HOLE = "<｜fim▁hole｜>"
-FIM_BEGIN = "<｜fim▁begin｜>"
-FIM_END = "<｜fim▁end｜>"
+from dspipe.recipe import BEGIN, END, FIM_BEGIN, FIM_END, FIM_HOLE, PAD, RecipeError, Tokenizer
 
 SPECIALS = (BEGIN, END, PAD)
 SENTINELS = (FIM_HOLE, FIM_BEGIN, FIM_END)

@@ -61,7 +61,7 @@ def inspect(
         return show_recipe(load_recipe(path), shards, as_json)
     if read_manifest(path) is not None:
         content = describe_artifact(open_artifact(path), rows)
-        return print_json(content) if as_json else print_tree(content)
+        return print_json(content) if as_json else print_tree(shorten_rows(content))
     raise RecipeError(f"{path}: neither a recipe nor a finished artifact; give e.g. shards/smoke/documents")
 
 
@@ -87,11 +87,24 @@ def describe_artifact(artifact: Artifact, rows: int) -> dict[str, Any]:
     }
     content |= {"settings": flatten(manifest.settings), "counts": msgspec.to_builtins(manifest.counts)}
     content |= {"facts": manifest.facts} if manifest.facts else {}
+    if manifest.artifact == "sequences":
+        from dspipe.commands.sample import describe_sequences
+
+        return content | describe_sequences(artifact, rows)
     tables = [part for part in (*manifest.parts, *manifest.beside) if is_table(part)]
     for name, parts in itertools.groupby(tables, key=lambda part: name_table(part, manifest)):
         schema, sample = read_rows(artifact.folder, list(parts), rows)
         content[name] = {"schema": schema, "rows": sample}
     return content
+
+
+def shorten_rows(content: dict[str, Any]) -> dict[str, Any]:
+    """For people, rows of tokens are a line for each document."""
+    if content["artifact"] != "sequences":
+        return content
+    from dspipe.commands.sample import shorten
+
+    return shorten(content)
 
 
 def name_table(part: Part, manifest: Manifest) -> str:

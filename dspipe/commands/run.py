@@ -18,7 +18,7 @@ from dspipe.commands.terminal import print_json, show_size
 from dspipe.dedup.room import disk_per_document
 from dspipe.plan import Step, plan, stages_until
 from dspipe.reading import load_recipe
-from dspipe.recipe import Recipe
+from dspipe.recipe import Recipe, packed_lengths
 from dspipe.road import STAGES, Stage
 from dspipe.runner import Outcome, Watcher, walk
 from dspipe.shards import Counts
@@ -31,7 +31,7 @@ DISK_SHARE = {
     "filtered": 0.7,
     "distinct": 0.5,
     "mixture": 0.5,
-    "sequences": 3.0,
+    "sequences": 3.0,  # for each length, and once for the encoded documents that rows are laid from
 }
 BYTES_PER_DOCUMENT = 2000  # of source files, where the documents are not counted yet; seen on the same pages
 BYTES_PER_TOKEN = 80  # of tokenizer.json
@@ -209,4 +209,5 @@ def estimate_disk(recipe: Recipe, artifact: str, source: int) -> int:
         return BYTES_PER_PARAMETER[artifact] * parameters.total
     if artifact == "tokenizer":
         return BYTES_PER_TOKEN * recipe.tokenizer.vocab_size
-    return int(DISK_SHARE[artifact] * source)
+    copies = 1 + len(packed_lengths(recipe.pack)) if artifact == "sequences" else 1
+    return int(DISK_SHARE[artifact] * source * copies)

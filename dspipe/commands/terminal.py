@@ -36,10 +36,10 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def plain(value: Any) -> str:
+def plain(value: Any, width: int = WIDTH) -> str:
     """A value as one short line of printable characters."""
     text = "-" if value is None else str(value)
-    cut = text[:WIDTH] + (f"… ({len(text):,} characters)" if len(text) > WIDTH else "")
+    cut = text[:width] + (f"… ({len(text):,} characters)" if len(text) > width else "")
     return "".join(
         c if c.isprintable() else {"\n": "⏎", "\t": "⇥"}.get(c, "\N{REPLACEMENT CHARACTER}") for c in cut
     )

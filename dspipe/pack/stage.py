@@ -1,58 +1,39 @@
-"""sequences = the mixture as rows of tokens: encoded, a share infilled, packed part by part by best fit.
+"""sequences = the mixture as rows of tokens: encoded, a share infilled and a share held out, fitted.
 
-A part of the mixture is the window within which documents are fitted.
+All workers encode the parts of the mixture; the lengths of documents are planned into rows in one go; then
+all workers lay rows out of the tokens that the encoded parts have left, a file each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from dspipe.bpe.encoding.encoder import Encoder
 from dspipe.bpe.files import find_file
-from dspipe.bpe.layout import PAD
-from dspipe.pack.encoding import encode_part
-from dspipe.pack.rows import write_rows
+from dspipe.pack.documents import Documents
+from dspipe.pack.encoding import Encoding, encode_part
+from dspipe.pack.layout import count_documents, describe_documents, lay_out, write_line
+from dspipe.pack.rows import lay_rows
 from dspipe.recipe import Pack, packed_lengths
-from dspipe.shards import Artifact, Counts, Output, Piece, sum_counts
+from dspipe.shards import Artifact, Output
 from dspipe.workers import Workers
 
 
-@dataclass(frozen=True)
-class Packing:
-    number: int
-    part: Path
-    tokenizer: Path
-    folder: Path
-    settings: Pack
-
-
 def run(settings: Pack, mixture: Artifact, tokenizer: Artifact, sequences: Output, workers: Workers) -> None:
-    """Pack each part of the mixture; rows of L tokens go to sequences/L<length>/."""
-    file = find_file(tokenizer.folder)
-    tasks = [Packing(n, part, file, sequences.folder, settings) for n, part in enumerate(mixture.files)]
-    pieces = workers.map(pack_part, tasks)
-    lengths = packed_lengths(settings)
-    parts = [piece.parts["sequences"][index] for index in range(len(lengths)) for piece in pieces]
-    facts = {name: sum(piece.facts[name] for piece in pieces) for name in ("tokens", "infilled")}
-    for length in lengths:
-        rows = sum(part.rows for part in parts if part.file.startswith(f"L{length}/"))
-        facts[f"L{length}"] = {"rows": rows, "padding": round(1 - facts["tokens"] / max(1, rows * length), 6)}
-    line = [f"{facts['tokens']:,} tokens"] + [
-        f"L{n} padding {100 * facts[f'L{n}']['padding']:.2f} %" for n in lengths
+    """Pack the mixture: rows of L tokens go to sequences/L<length>/, held-out ones to validation/ there."""
+    file, scratch = find_file(tokenizer.folder), workers.scratch
+    tasks = [Encoding(n, part, file, scratch, settings) for n, part in enumerate(mixture.files)]
+    summaries = workers.map(encode_part, tasks)
+    documents = Documents(scratch, [summary.documents for summary in summaries])
+    pad = summaries[0].pad if summaries else 0
+    layouts = [
+        lay_out(documents, summaries, length, pad, settings, sequences.folder)
+        for length in packed_lengths(settings)
     ]
-    sequences.close(parts, sum_counts(piece.counts for piece in pieces), facts={**facts, "line": line})
-
-
-def pack_part(task: Packing) -> Piece:
-    """Encode one part and write its rows, once for each length."""
-    encoder = Encoder(task.tokenizer)
-    encoded = encode_part(task.part, encoder, task.settings)
-    pad, seed = encoder.special(PAD), task.settings.seed or 0
-    parts = [
-        write_rows(encoded, length, pad, seed, task.folder, f"L{length}/part-{task.number:05d}.arrow")
-        for length in packed_lengths(task.settings)
-    ]
-    documents = len(encoded.ids)
-    facts = {"tokens": len(encoded.tokens), "infilled": int(encoded.infilled.sum())}
-    return Piece({"sequences": parts}, Counts(documents, documents), facts)
+    trained = [task for layout in layouts for task in layout.training]
+    pieces = workers.map(lay_rows, trained + [layout.validation for layout in layouts])
+    parts = [piece.parts["sequences"][0] for piece in pieces]
+    facts = describe_documents(summaries) | {f"L{layout.row_length}": layout.facts for layout in layouts}
+    sequences.close(
+        parts[: len(trained)],
+        count_documents(summaries),
+        parts[len(trained) :],
+        {**facts, "line": write_line(facts)},
+    )

@@ -42,6 +42,13 @@ def draw(seed: int, purpose: str, ids: Numbers, epochs: npt.NDArray[np.int64] | 
     return scramble(hashed + np.asarray(epochs, np.uint64) * np.uint64(GOLDEN))
 
 
+def draw_shares(
+    seed: int, purpose: str, ids: Numbers, epochs: npt.NDArray[np.int64] | int = 0
+) -> npt.NDArray[np.float64]:
+    """The same as shares of 1, in [0, 1): a share s of all that is drawn is below s."""
+    return np.ldexp((draw(seed, purpose, ids, epochs) >> np.uint64(11)).astype(np.float64), -53)
+
+
 def scramble(numbers: Numbers) -> Numbers:
     """The finalizer of SplitMix64 (Steele, Lea, Flood 2014): every bit depends on every other."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dspipe.bpe.files import MODEL
-from dspipe.bpe.layout import BEGIN, END, PAD, list_tokens, model_rows
-from dspipe.recipe import DspipeError, RecipeError
+from dspipe.bpe.layout import list_tokens, model_rows
+from dspipe.recipe import BEGIN, END, PAD, DspipeError, RecipeError
 from dspipe.recipe import Tokenizer as Settings
 from dspipe.shards import read_batches, write_file
 from dspipe.text.hashing import draw, parse_ids

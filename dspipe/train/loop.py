@@ -14,7 +14,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from dspipe.model.transformer import Transformer, build_transformer
 from dspipe.recipe import DspipeError, Train
 from dspipe.shards import sync, write_file
 from dspipe.train.balance import max_violation, update_biases
-from dspipe.train.loader import RowLoader
+from dspipe.train.loading.loader import RowLoader
 from dspipe.train.loss import Losses, compute_losses, count_targets
 from dspipe.train.optimizer import build_optimizer, clip_gradient, learning_rate, update_weights
 from dspipe.train.state import (
@@ -49,7 +49,8 @@ class StepMetrics:
 
     `tokens` have been consumed up to and with this step, padding not counted. `loss` is the main loss in nats
     per token, `mtp_loss` the unweighted mean over depths, `balance_loss` the unweighted mean of Σ f·P over
-    layers (1 in perfect balance), `grad_norm` that before clipping. None: the network has no such part.
+    layers (1 in perfect balance), `grad_norm` that before clipping. `seconds` are those of the step, of which
+    it `waited` some for its batch. None: the network has no such part.
     """
 
     step: int
@@ -61,6 +62,7 @@ class StepMetrics:
     grad_norm: float
     max_violation: float | None
     seconds: float
+    waited: float
 
 
 @dataclass
@@ -86,15 +88,19 @@ def train(
     leaves a folder to resume from.
 
     Raises:
-        DspipeError: the loss is no number (names step and rows), a token is beyond the vocabulary (names step
-            and row), or the checkpoint is damaged or of another training.
+        DspipeError: the loss is no number (names step and rows), a row is damaged or has a token beyond the
+            vocabulary (names step and row), or the checkpoint is damaged or of another training.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    training = identify_training(settings, vocabulary, loader.row_count, loader.sequence_length)
+    training = identify_training(settings, vocabulary, loader.counts)
     run = start_run(settings, vocabulary, folder, training)
-    with open(folder / "metrics.jsonl", "a", encoding="utf-8") as lines:
-        for step in range(run.progress.step + 1, settings.steps + 1):
-            metrics = run_step(run, settings, loader, step)
+    first, pinned = run.progress.step + 1, run.network.head.device.type == "cuda"
+    with (
+        open(folder / "metrics.jsonl", "a", encoding="utf-8") as lines,
+        contextlib.closing(loader.stream(first, settings.steps, pinned)) as batches,
+    ):
+        for step in range(first, settings.steps + 1):
+            metrics = run_step(run, settings, loader, batches, step)
             lines.write(json.dumps(asdict(metrics)) + "\n")
             lines.flush()
             if step % settings.checkpoint_steps == 0 or step == settings.steps:
@@ -142,15 +148,17 @@ def choose_device() -> torch.device:
     return torch.device("cuda")
 
 
-def run_step(run: Run, settings: Train, loader: RowLoader, step: int) -> StepMetrics:
+def run_step(
+    run: Run, settings: Train, loader: RowLoader, batches: Generator[PackedBatch], step: int
+) -> StepMetrics:
     started = time.perf_counter()
-    batch = loader.batch(step)
-    check_tokens(batch, len(run.network.head), loader, step)
+    batch = next(batches)
+    waited = time.perf_counter() - started
     rate = learning_rate(settings, step)
     losses, loads_SE = accumulate_gradient(run.network, batch, settings)
     norm = float(clip_gradient(run.network, settings.clip_norm))
     if not math.isfinite(losses["loss"] or 0.0) or not math.isfinite(norm):
-        rows = ", ".join(loader.describe_row(row) for row in loader.rows(step))
+        rows = ", ".join(loader.describe_rows(step))
         raise DspipeError(
             f"step {step}: the loss is {losses['loss']} and the gradient's norm {norm}; "
             f"lower train.learning_rate, or look at rows {rows}"
@@ -172,19 +180,8 @@ def run_step(run: Run, settings: Train, loader: RowLoader, step: int) -> StepMet
         grad_norm=norm,
         max_violation=max_violation(loads_SE),
         seconds=time.perf_counter() - started,
+        waited=waited,
     )
-
-
-def check_tokens(batch: PackedBatch, vocabulary: int, loader: RowLoader, step: int) -> None:
-    """Refuse ids without an embedding, of padding too: a GPU would say only that an assertion failed."""
-    largest_B = batch.tokens_BL.amax(1)
-    place = int(largest_B.argmax())
-    if largest_B[place] >= vocabulary:
-        row = loader.describe_row(loader.rows(step)[place])
-        raise DspipeError(
-            f"step {step}: row {row} holds the token {int(largest_B[place])}, but the vocabulary ends at "
-            f"{vocabulary}; pack again with --rebuild pack"
-        )
 
 
 def accumulate_gradient(

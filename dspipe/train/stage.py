@@ -7,7 +7,7 @@ import msgspec
 from dspipe.bpe.files import list_files
 from dspipe.recipe import RecipeError, Train
 from dspipe.shards import Artifact, Output, record_file, write_file
-from dspipe.train.loader import RowLoader
+from dspipe.train.loading.loader import RowLoader, list_parts
 from dspipe.train.loop import StepMetrics, train
 from dspipe.train.summary import count_rows, describe_training
 from dspipe.workers import Workers
@@ -16,10 +16,10 @@ from dspipe.workers import Workers
 def run(settings: Train, sequences: Artifact, tokenizer: Artifact, model: Output, workers: Workers) -> None:
     """Train up to `settings.steps`, from the last checkpoint if there is one."""
     check_tokenizer(sequences, tokenizer)
-    length = choose_length(settings, sequences)
-    files = [file for file in sequences.files if file.parent.name == f"L{length}"]
-    loader = RowLoader(files, settings.batch_size, settings.seed or 0)
     vocabulary = int(tokenizer.manifest.facts["model_rows"])
+    sizes, lengths, seed = settings.batch_size, settings.sequence_length, settings.seed or 0
+    entries = int(tokenizer.manifest.facts["vocabulary"])  # the network has some rows more
+    loader = RowLoader(list_parts(sequences), sizes, lengths, seed, entries)
 
     def report(metrics: StepMetrics) -> None:
         workers.report(metrics.step, settings.steps)
@@ -30,14 +30,16 @@ def run(settings: Train, sequences: Artifact, tokenizer: Artifact, model: Output
     )
     for name in list_files(tokenizer.folder):
         write_file(model.folder / name, (tokenizer.folder / name).read_bytes())
-    facts = describe_training(settings, vocabulary, length, model.folder / "metrics.jsonl")
+    met = loader.count_met(settings.steps)
+    longest = max(length for length, rows in met.items() if rows)
+    facts = describe_training(settings, vocabulary, longest, model.folder / "metrics.jsonl")
     made = ("model.safetensors", "metrics.jsonl", "expert_loads.json", "recipe.json")
     parts = [record_file(model.folder, name, 1) for name in (*made, *list_files(tokenizer.folder))]
     saved = sorted(
         path.relative_to(model.folder) for path in (model.folder / "checkpoint").rglob("*") if path.is_file()
     )
     beside = [record_file(model.folder, str(path), 1) for path in saved]
-    model.close(parts, count_rows(loader.row_count, settings), beside, facts)
+    model.close(parts, count_rows(loader.counts, met), beside, facts)
 
 
 def check_tokenizer(sequences: Artifact, tokenizer: Artifact) -> None:
@@ -47,15 +49,3 @@ def check_tokenizer(sequences: Artifact, tokenizer: Artifact) -> None:
             f"train: {sequences.folder} was packed with another tokenizer than {tokenizer.folder}; "
             "use both from the same run, or pack again"
         )
-
-
-def choose_length(settings: Train, sequences: Artifact) -> int:
-    lengths = list(dict.fromkeys(int(part.file.split("/")[0][1:]) for part in sequences.manifest.parts))
-    if settings.sequence_length is None:
-        return lengths[0]
-    if settings.sequence_length not in lengths:
-        known = ", ".join(map(str, lengths))
-        raise RecipeError(
-            f"train.sequence_length: rows of {settings.sequence_length} were not packed; there are: {known}"
-        )
-    return settings.sequence_length

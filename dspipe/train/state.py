@@ -12,7 +12,7 @@ machine stops, the newest file with a proper name is complete: one that cannot b
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,15 +68,16 @@ def restore_state(network: nn.Module, optimizer: torch.optim.AdamW, state: dict[
             }
 
 
-def identify_training(settings: Train, vocabulary: int, rows: int, length: int) -> str:
+def identify_training(settings: Train, vocabulary: int, rows: Mapping[int, int]) -> str:
     """A digest of what determines a step's bits, given the state before it: not how far a run goes, nor how
     often it is saved.
+
+    rows: how many there are of each length that the schedule asks for.
     """
     fixed = msgspec.to_builtins(settings)
     del fixed["steps"], fixed["checkpoint_steps"]
-    return xxhash.xxh3_128_hexdigest(
-        msgspec.json.encode([fixed, vocabulary, rows, length], order="deterministic")
-    )
+    content = msgspec.json.encode([fixed, vocabulary, sorted(rows.items())], order="deterministic")
+    return xxhash.xxh3_128_hexdigest(content)
 
 
 def save_checkpoint(folder: Path, state: dict[str, Tensor], progress: Progress, training: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dspipe.bpe.layout import FIM_BEGIN, FIM_END, FIM_HOLE, added_tokens, model_rows
+from dspipe.bpe.layout import added_tokens, model_rows
+from dspipe.recipe import FIM_BEGIN, FIM_END, FIM_HOLE
 
 
 def test_the_published_size_has_the_published_layout() -> None:

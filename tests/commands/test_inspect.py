@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dspipe.recipe import RecipeError
+from tests.commands.packs import kettle, make_run
 from tests.commands.runs import call, run_stages
 
 
@@ -101,3 +102,54 @@ def test_records_are_listed_even_where_their_file_is_gone(
     shutil.copytree(small, tmp_path / "small")
     (record,) = inspect(capsys, tmp_path / "small" / "documents", "--reason", "not-html")["records"]
     assert record["offset"] > 0 and "it is not at data/*.warc.gz any more" in record["original"]["not shown"]
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "kettles")
+
+
+def test_rows_of_tokens_are_shown_with_their_documents(
+    packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = inspect(capsys, packed / "sequences", "--rows", 4)
+    assert (
+        content["parts L32"]["schema"]["tokens"].endswith("[32]") and len(content["parts L64"]["rows"]) == 3
+    )
+    rows = content["parts L32"]["rows"]
+    assert [row["row"] for row in rows] == [
+        "L32/part-00000.arrow:0", "L32/part-00000.arrow:1", "L32/part-00000.arrow:2", "L32/part-00001.arrow:0"
+    ]  # fmt: skip
+    assert rows[1]["padding"] == 6 and rows[1]["documents"] == [
+        {"first token": 0, "tokens": 16, "document token": 8, "id": kettle(1), "draw": 0, "fim": True,
+         "begins": "of kind 1 si"},
+        {"first token": 16, "tokens": 10, "document token": 0, "id": kettle(2), "draw": 0, "fim": False,
+         "begins": "Kettles of"},
+    ]  # fmt: skip
+
+
+def test_held_out_rows_are_counted_by_domain_and_language(
+    packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = inspect(capsys, packed / "sequences", "--rows", 0)["validation/L32.arrow"]
+    assert shown["held out"] == {"code": {"no": 1}, "web": {"en": 1}} and shown["rows"] == []
+
+
+def test_on_a_terminal_a_document_of_a_row_is_a_line(
+    packed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call("inspect", packed / "sequences", "--rows", 2)
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "fill-in-the-middle" in line]
+    assert (
+        line.split()
+        == f"0 {kettle(1)[:12]}… 16 tokens, from its token 8, fill-in-the-middle: of kind 1 si".split()
+    )
+
+
+def test_without_their_tokenizer_rows_are_shown_without_text(
+    packed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(packed / "sequences", tmp_path / "copy" / "sequences")
+    rows = inspect(capsys, tmp_path / "copy" / "sequences")["parts L32"]["rows"]
+    assert rows[0]["documents"][0]["begins"] is None and rows[0]["documents"][0]["tokens"] == 24

@@ -242,3 +242,15 @@ def test_a_run_on_the_same_files_has_the_same_ways(
     name = find(small, "web")["id"]
     original = trace(capsys, tmp_path / "shards" / "small", name, "--page")["original"]
     assert original == trace(capsys, small, name, "--page")["original"]
+
+
+def test_artifacts_that_a_run_took_from_another_are_found_there(
+    moving: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = find(moving, "web")["id"]
+    whole = trace(capsys, moving, name, "--page")
+    (moving.parent / "another").mkdir()
+    for artifacts in (["documents"], ["signals", "filtered"]):
+        for artifact in artifacts:
+            (moving / artifact).rename(moving.parent / "another" / artifact)
+        assert trace(capsys, moving, name, "--page") == whole

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from dspipe.schema import sequences
+from dspipe.sequences import checksum_keys, checksum_rows
+
+Parts = dict[int, list[tuple[Path, int]]]  # of each length its files, and how many rows each has
+
 
 def write_rows(
     folder: Path, rows: int, parts: int, length: int = 16, vocabulary: int = 61, seed: int = 0
-) -> list[Path]:
+) -> Parts:
     """Each row: two documents and up to three tokens of padding. Three steps of seven on is the usual next
     token.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
-    paths = []
+    files = []
     for number, size in enumerate(len(part) for part in np.array_split(np.arange(rows), parts)):
         tokens = np.empty((size, length), np.uint64)
         tokens[:, 0] = generator.integers(0, vocabulary, size)
@@ -25,26 +30,49 @@ def write_rows(
             usual = (tokens[:, place - 1] * 3 + 7) % vocabulary
             tokens[:, place] = np.where(generator.random(size) < 0.9, usual, noise)
         lengths = [[5, length - 5 - int(padding)] for padding in generator.integers(0, 4, size)]
-        paths.append(folder / f"part-{number:05d}.arrow")
-        write_file(paths[-1], tokens.astype(np.uint32), lengths)
-    return paths
+        path = folder / f"L{length}" / f"part-{number:05d}.arrow"
+        write_file(path, make_table(tokens.astype(np.uint32), lengths))
+        files.append((path, size))
+    return {length: files}
 
 
-def write_file(path: Path, tokens: np.ndarray, lengths: list[list[int]]) -> None:
-    """Two record batches a file, so that a file's rows are not one block."""
-    columns = {
-        "tokens": pa.FixedSizeListArray.from_arrays(pa.array(tokens.ravel()), tokens.shape[1]),
-        "lengths": pa.array(lengths, pa.list_(pa.int32())),
-        "documents": pa.array([[f"{n}" for n in range(len(row))] for row in lengths]),
+def make_table(tokens: np.ndarray, lengths: list[list[int]]) -> pa.Table:
+    """Rows of tokens with right checksums, whatever the lengths."""
+    count, length = tokens.shape
+    ends = np.cumsum([0, *(len(row) for row in lengths)])
+    flat = np.array([number for row in lengths for number in row], np.int32)
+    sums = np.empty(count, np.uint64)
+    checksum_rows(tokens, ends, flat, checksum_keys(length), sums)
+    schema = sequences(length)
+    columns: dict[str, Any] = {
+        "tokens": pa.FixedSizeListArray.from_arrays(
+            pa.array(tokens.ravel(), pa.uint32()), type=schema.field("tokens").type
+        ),
+        "lengths": lengths,
+        "checksum": sums,
+        "documents": [[f"{n}" for n in range(len(row))] for row in lengths],
     }
-    table = pa.table(columns)
+    for name, value in (("starts", 0), ("draws", 0), ("fim", False), ("places", 0)):
+        columns[name] = [[value] * len(row) for row in lengths]
+    return pa.table({name: pa.array(columns[name], schema.field(name).type) for name in schema.names}, schema)
+
+
+def write_file(path: Path, table: pa.Table, rows_in_batch: int | None = None) -> None:
+    """Two record batches a file, so that a file's rows are not one block."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=max(len(tokens) // 2, 1))
+        writer.write_table(table, max_chunksize=rows_in_batch or max(len(table) // 2, 1))
+
+
+def read_file(path: Path) -> tuple[np.ndarray, list[list[int]]]:
+    """The tokens of a part, (rows, L), and the lengths of its chunks."""
+    with pa.OSFile(str(path)) as source:
+        table = pa.ipc.open_file(source).read_all()
+    return np.array(table["tokens"].to_pylist(), np.uint32), table["lengths"].to_pylist()
 
 
 def overwrite_tokens(path: Path, row: int, token: int) -> None:
     """Put one token into the last place of a row, as a file packed with another tokenizer would have it."""
-    table = pa.ipc.open_file(path).read_all()
-    tokens = np.array(table["tokens"].to_pylist(), np.uint32)
+    tokens, lengths = read_file(path)
     tokens[row, -1] = token
-    write_file(path, tokens, table["lengths"].to_pylist())
+    write_file(path, make_table(tokens, lengths))

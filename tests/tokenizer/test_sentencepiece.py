@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from dspipe.bpe.encoding.encoder import Encoder
-from dspipe.bpe.layout import BEGIN, CHAT, SENTINELS, SPECIALS
-from dspipe.recipe import RecipeError, Tokenizer
+from dspipe.bpe.layout import CHAT, SENTINELS, SPECIALS
+from dspipe.recipe import BEGIN, RecipeError, Tokenizer
 from dspipe.shards import write_parquet
 from dspipe.tokenizer import sentences
 from dspipe.tokenizer.sentences import cut_sentences, train_sentencepiece

@@ -9,9 +9,8 @@ from typing import Any, get_args
 import pytest
 
 from dspipe.bpe.encoding.encoder import Encoder
-from dspipe.bpe.layout import END, FIM_BEGIN, FIM_END, FIM_HOLE
 from dspipe.bpe.pieces.patterns import PATTERNS
-from dspipe.recipe import Pattern, RecipeError, Tokenizer
+from dspipe.recipe import END, FIM_BEGIN, FIM_END, FIM_HOLE, Pattern, RecipeError, Tokenizer
 from dspipe.shards import Artifact, Counts, open_artifact
 from dspipe.tokenizer.stage import run
 from dspipe.tokenizer.training import LEAST_MEMORY, choose_memory

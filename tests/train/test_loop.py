@@ -1,7 +1,9 @@
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,12 @@ from safetensors.torch import load_file
 
 import dspipe.train.state
 from dspipe.recipe import DspipeError, Train
-from dspipe.train.loader import RowLoader
+from dspipe.train.loading.loader import RowLoader
 from dspipe.train.loop import StepMetrics, train
 from dspipe.train.optimizer import build_optimizer
 from dspipe.train.state import restore_state
 from tests.reference.networks import VOCABULARY, small_model, small_network
-from tests.reference.rows import overwrite_tokens, write_rows
+from tests.reference.rows import Parts, overwrite_tokens, write_rows
 
 
 class Killed(Exception):
@@ -32,19 +34,21 @@ def make_settings(**changes: Any) -> Train:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return write_rows(tmp_path_factory.mktemp("rows"), rows=11, parts=2)
+def files(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    folder = tmp_path_factory.mktemp("rows")
+    return write_rows(folder, rows=11, parts=2) | write_rows(folder, rows=5, parts=1, length=24)
 
 
 def run(
-    files: list[Path],
+    files: Parts,
     folder: Path,
     on_step: Callable[[StepMetrics], None] | None = None,
     vocabulary: int = VOCABULARY,
     **changes: Any,
 ) -> None:
     settings = make_settings(**changes)
-    loader = RowLoader(files, settings.batch_size, settings.seed or 0)
+    sizes, lengths = settings.batch_size, settings.sequence_length
+    loader = RowLoader(files, sizes, lengths, settings.seed or 0, vocabulary)
     train(settings, loader, vocabulary, folder, on_step or (lambda metrics: None))
 
 
@@ -58,7 +62,7 @@ def kill_after(step: int, kind: type[BaseException] = Killed) -> Callable[[StepM
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+    return [{key: value for key, value in line.items() if key not in ("seconds", "waited")} for line in lines]
 
 
 def read_everything(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
@@ -67,9 +71,12 @@ def read_everything(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}, read_metrics(folder)
 
 
-@pytest.mark.parametrize("changes", [{}, {"micro_batch": 2}, {"checkpoint_steps": 100}])
+SCHEDULE = {"batch_size": [(0, 4), (100, 2)], "sequence_length": [(0, 16), (200, 24)]}  # at steps 3 and 6
+
+
+@pytest.mark.parametrize("changes", [{}, {"micro_batch": 2}, {"checkpoint_steps": 100}, SCHEDULE])
 def test_a_run_killed_and_resumed_gives_the_same_bits(
-    changes: dict[str, Any], files: list[Path], tmp_path: Path
+    changes: dict[str, Any], files: Parts, tmp_path: Path
 ) -> None:
     run(files, tmp_path / "whole", **changes)
     for step in (3, 4, 8):  # after a checkpoint, at one, between two; the middle of an epoch and its end
@@ -79,21 +86,21 @@ def test_a_run_killed_and_resumed_gives_the_same_bits(
     assert read_everything(tmp_path / "killed") == read_everything(tmp_path / "whole")
 
 
-def test_more_steps_continue_exactly(files: list[Path], tmp_path: Path) -> None:
+def test_more_steps_continue_exactly(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path / "whole", steps=8)
     for steps in (3, 5, 8):
         run(files, tmp_path / "raised", steps=steps)
     assert read_everything(tmp_path / "raised") == read_everything(tmp_path / "whole")
 
 
-def test_a_finished_run_is_left_as_it_is(files: list[Path], tmp_path: Path) -> None:
+def test_a_finished_run_is_left_as_it_is(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path, steps=3)
     before = read_everything(tmp_path)
     run(files, tmp_path, lambda metrics: pytest.fail("a step was run again"), steps=3)
     assert read_everything(tmp_path) == before
 
 
-def test_metrics_beyond_the_checkpoint_and_a_torn_line_are_cut(files: list[Path], tmp_path: Path) -> None:
+def test_metrics_beyond_the_checkpoint_and_a_torn_line_are_cut(files: Parts, tmp_path: Path) -> None:
     with pytest.raises(Killed):
         run(files, tmp_path, kill_after(5))
     with open(tmp_path / "metrics.jsonl", "a") as lines:
@@ -102,7 +109,7 @@ def test_metrics_beyond_the_checkpoint_and_a_torn_line_are_cut(files: list[Path]
     assert [line["step"] for line in read_metrics(tmp_path)] == list(range(1, 10))
 
 
-def test_a_checkpoint_under_a_temporary_name_is_passed_over(files: list[Path], tmp_path: Path) -> None:
+def test_a_checkpoint_under_a_temporary_name_is_passed_over(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path / "whole")
     with pytest.raises(Killed):
         run(files, tmp_path / "torn", kill_after(5))
@@ -112,7 +119,7 @@ def test_a_checkpoint_under_a_temporary_name_is_passed_over(files: list[Path], t
 
 
 @pytest.mark.parametrize("damage", ["cut", "emptied", "overwritten", "step"])
-def test_a_damaged_checkpoint_is_refused_and_kept(damage: str, files: list[Path], tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_refused_and_kept(damage: str, files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path, steps=3)
     path = tmp_path / "checkpoint/step-000000003.safetensors"
     content = path.read_bytes()
@@ -138,7 +145,7 @@ def test_a_damaged_checkpoint_is_refused_and_kept(damage: str, files: list[Path]
     ids=str,
 )
 def test_a_checkpoint_of_other_settings_is_refused_and_kept(
-    changes: dict[str, Any], files: list[Path], tmp_path: Path
+    changes: dict[str, Any], files: Parts, tmp_path: Path
 ) -> None:
     run(files, tmp_path, steps=3)
     before = read_everything(tmp_path)
@@ -149,23 +156,53 @@ def test_a_checkpoint_of_other_settings_is_refused_and_kept(
     assert read_everything(tmp_path) == before
 
 
-def test_a_checkpoint_of_other_rows_is_refused(files: list[Path], tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_rows_is_refused(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path / "model", steps=3)
     more = write_rows(tmp_path / "more", rows=12, parts=2)
     longer = write_rows(tmp_path / "longer", rows=11, parts=2, length=17)
-    for others in (more, longer):
+    for others in (more, longer, longer | more):
         with pytest.raises(DspipeError, match="another training"):
             run(others, tmp_path / "model", steps=4)
 
 
-def test_weights_without_a_training_state_are_refused(files: list[Path], tmp_path: Path) -> None:
+def test_more_rows_of_a_length_that_is_not_asked_for_change_nothing(files: Parts, tmp_path: Path) -> None:
+    run({16: files[16]}, tmp_path / "model", steps=3)
+    run(files, tmp_path / "model", steps=4)
+    assert len(read_metrics(tmp_path / "model")) == 4
+
+
+def test_a_schedule_sets_what_a_step_takes(files: Parts, tmp_path: Path) -> None:
+    run(files, tmp_path, **SCHEDULE)
+    loader = RowLoader(files, SCHEDULE["batch_size"], SCHEDULE["sequence_length"], seed=1)
+    batches = [loader.batch(step) for step in range(1, 10)]
+    shapes = [tuple(batch.tokens_BL.shape) for batch in batches]
+    assert shapes == [(4, 16)] * 2 + [(2, 16)] * 3 + [(2, 24)] * 4
+    tokens = accumulate(int(batch.valid_BL.sum()) for batch in batches)
+    assert [line["tokens"] for line in read_metrics(tmp_path)] == list(tokens)
+
+
+def test_a_step_says_how_long_it_waited_for_its_batch(files: Parts, tmp_path: Path) -> None:
+    seen: list[StepMetrics] = []
+    run(files, tmp_path, seen.append, steps=3)
+    assert all(0 <= metrics.waited <= metrics.seconds for metrics in seen)
+    assert '"waited": ' in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_no_thread_is_left_when_a_run_is_stopped(files: Parts, tmp_path: Path) -> None:
+    before = threading.active_count()
+    with pytest.raises(Killed):
+        run(files, tmp_path, kill_after(2))
+    assert threading.active_count() == before
+
+
+def test_weights_without_a_training_state_are_refused(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path, steps=3)
     shutil.copy(tmp_path / "model.safetensors", tmp_path / "checkpoint/step-000000004.safetensors")
     with pytest.raises(DspipeError, match="another training"):
         run(files, tmp_path, steps=4)
 
 
-def test_checkpoints_may_come_more_or_less_often_from_here_on(files: list[Path], tmp_path: Path) -> None:
+def test_checkpoints_may_come_more_or_less_often_from_here_on(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path / "whole")
     run(files, tmp_path / "changed", steps=3, checkpoint_steps=1)
     run(files, tmp_path / "changed", checkpoint_steps=5)
@@ -173,7 +210,7 @@ def test_checkpoints_may_come_more_or_less_often_from_here_on(files: list[Path],
 
 
 def test_a_run_interrupted_between_steps_and_resumed_gives_the_same_bits(
-    files: list[Path], tmp_path: Path
+    files: Parts, tmp_path: Path
 ) -> None:
     run(files, tmp_path / "whole")
     for step in (1, 3, 4, 9):  # before the first checkpoint, after one, at one, at the end
@@ -191,7 +228,7 @@ def find_open_files(folder: Path) -> list[str]:
 
 
 def test_a_run_interrupted_while_it_writes_a_checkpoint_goes_on_from_the_one_before(
-    files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    files: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(files, tmp_path / "whole")
     with pytest.raises(Killed):
@@ -210,7 +247,7 @@ def test_a_run_interrupted_while_it_writes_a_checkpoint_goes_on_from_the_one_bef
     assert read_everything(tmp_path / "stopped") == read_everything(tmp_path / "whole")
 
 
-def test_an_older_checkpoint_that_was_still_there_is_removed(files: list[Path], tmp_path: Path) -> None:
+def test_an_older_checkpoint_that_was_still_there_is_removed(files: Parts, tmp_path: Path) -> None:
     with pytest.raises(Killed):
         run(files, tmp_path / "run", kill_after(8))
     older = tmp_path / "run/checkpoint/step-000000008.safetensors"
@@ -222,7 +259,7 @@ def test_an_older_checkpoint_that_was_still_there_is_removed(files: list[Path], 
     assert read_everything(tmp_path / "run") == whole
 
 
-def test_a_run_does_not_depend_on_random_numbers_drawn_before(files: list[Path], tmp_path: Path) -> None:
+def test_a_run_does_not_depend_on_random_numbers_drawn_before(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path / "first", steps=2)
     torch.manual_seed(99)
     torch.randn(77)
@@ -230,7 +267,7 @@ def test_a_run_does_not_depend_on_random_numbers_drawn_before(files: list[Path],
     assert read_everything(tmp_path / "first") == read_everything(tmp_path / "second")
 
 
-def test_the_loss_falls_on_text_that_can_be_learned(files: list[Path], tmp_path: Path) -> None:
+def test_the_loss_falls_on_text_that_can_be_learned(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path, steps=60, checkpoint_steps=100)
     metrics = read_metrics(tmp_path)
     assert metrics[0]["loss"] == pytest.approx(4.11, abs=0.1)  # log 61
@@ -238,13 +275,13 @@ def test_the_loss_falls_on_text_that_can_be_learned(files: list[Path], tmp_path:
     assert metrics[-1]["mtp_loss"] < 3.5
 
 
-def test_a_line_says_what_a_step_was(files: list[Path], tmp_path: Path) -> None:
+def test_a_line_says_what_a_step_was(files: Parts, tmp_path: Path) -> None:
     seen: list[StepMetrics] = []
     run(files, tmp_path, seen.append)
     lines = read_metrics(tmp_path)
     assert [line["step"] for line in lines] == [metrics.step for metrics in seen] == list(range(1, 10))
     assert [line["lr"] for line in lines[:4]] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01, 0.01])
-    loader = RowLoader(files, 4, 1)
+    loader = RowLoader(files, 4, seed=1)
     tokens = [int(loader.batch(step).valid_BL.sum()) for step in range(1, 10)]
     assert [line["tokens"] for line in lines] == [sum(tokens[:step]) for step in range(1, 10)]
     assert set(lines[0]) == {
@@ -252,7 +289,7 @@ def test_a_line_says_what_a_step_was(files: list[Path], tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_the_model_is_written_with_biases_in_float32(files: list[Path], tmp_path: Path) -> None:
+def test_the_model_is_written_with_biases_in_float32(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path)
     model = load_file(tmp_path / "model.safetensors")
     assert {tensor.dtype for tensor in model.values()} == {torch.float32}
@@ -263,7 +300,7 @@ def test_the_model_is_written_with_biases_in_float32(files: list[Path], tmp_path
     assert sum(loads["total"][0]) == read_metrics(tmp_path)[-1]["tokens"] * 3
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(files: list[Path], tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(files: Parts, tmp_path: Path) -> None:
     with pytest.raises(DspipeError, match=r"step \d+: .*part-0000\d\.arrow:\d+") as error:
         run(files, tmp_path, learning_rate=1e20, warmup_steps=0, clip_norm=1e30)
     assert "\n" not in str(error.value)
@@ -274,18 +311,15 @@ def test_a_token_beyond_the_vocabulary_stops_the_run_before_its_step_and_names_t
     micro_batch: int | None, tmp_path: Path
 ) -> None:
     files = write_rows(tmp_path / "rows", rows=11, parts=2)
-    loader = RowLoader(files, 4, 1)
-    row = loader.rows(2)[2]
-    part, place = loader.find_row(row)
-    path, start = loader.places[part]
-    overwrite_tokens(path, start + place, VOCABULARY)
-    message = rf"step 2: .*{path.name}:{start + place}\b.* {VOCABULARY}\b.*--rebuild pack"
+    file, _, row = RowLoader(files, 4, seed=1).describe_rows(2)[2].partition(":")
+    overwrite_tokens(tmp_path / "rows" / file, int(row), VOCABULARY)
+    message = rf"step 2: .*/{file}:{row}\b.* {VOCABULARY}\b.*--rebuild pack"
     with pytest.raises(DspipeError, match=message):
         run(files, tmp_path / "model", micro_batch=micro_batch)
     assert len(read_metrics(tmp_path / "model")) == 1
 
 
-def test_fewer_steps_than_done_and_another_network_are_refused(files: list[Path], tmp_path: Path) -> None:
+def test_fewer_steps_than_done_and_another_network_are_refused(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path, steps=3)
     with pytest.raises(DspipeError, match="already trained for 3 steps"):
         run(files, tmp_path, steps=2)
@@ -301,13 +335,13 @@ def test_a_state_of_another_network_is_refused() -> None:
             restore_state(network, build_optimizer(network, make_settings()), state)
 
 
-def test_a_network_without_experts_and_depths_trains(files: list[Path], tmp_path: Path) -> None:
+def test_a_network_without_experts_and_depths_trains(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path, model=small_model(layers=1, dense_layers=1, mtp_depth=0), steps=2)
     line = read_metrics(tmp_path)[-1]
     assert line["mtp_loss"] is line["balance_loss"] is line["max_violation"] is None
 
 
-def test_bfloat16_computation_keeps_float32_weights(files: list[Path], tmp_path: Path) -> None:
+def test_bfloat16_computation_keeps_float32_weights(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path / "narrow", dtype="bfloat16", steps=3)
     run(files, tmp_path / "wide", steps=3)
     narrow, wide = (read_metrics(tmp_path / name)[-1]["loss"] for name in ("narrow", "wide"))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dspipe.commands.lookup import Row, open_stage, read_matching
-from dspipe.recipe import DspipeError, RecipeError
+from dspipe.commands.lookup import Row, find_input, open_stage, read_matching
+from dspipe.recipe import RecipeError
 from dspipe.shards import Artifact, open_artifact, read_manifest
 
 BINARY = ("source", "url", "text")  # may hold anything, and are decoded with care
@@ -50,19 +49,10 @@ def list_places(distinct: Artifact) -> Iterator[tuple[Artifact, bool]]:
 
 def find_filtered(distinct: Artifact) -> Artifact | None:
     """What dedup read: beside what it wrote or, as `[use]` may have it, in one of the runs beside its run."""
-    wanted = next(
-        (entry["fingerprint"] for entry in distinct.manifest.inputs if entry.get("artifact") == "filtered"),
-        None,
-    )
-    if wanted is None:
+    inputs = distinct.manifest.inputs
+    if not any(entry.get("artifact") == "filtered" for entry in inputs):
         return open_stage(distinct.folder.parent, "filtered")
-    run = distinct.folder.resolve().parent
-    for folder in (distinct.folder.parent, *sorted(run.parent.iterdir())):
-        with suppress(DspipeError, OSError):  # a run that is broken, or no run, is passed over
-            manifest = read_manifest(folder / "filtered")
-            if manifest is not None and manifest.fingerprint == wanted:
-                return open_artifact(folder / "filtered")
-    return None
+    return find_input(inputs, "filtered", distinct.folder.parent)
 
 
 def list_earlier(distinct: Artifact) -> list[Artifact]:

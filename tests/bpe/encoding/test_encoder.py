@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer
 
 from dspipe.bpe.encoding.encoder import Encoder
-from dspipe.bpe.layout import END
-from dspipe.recipe import DspipeError
+from dspipe.recipe import END, DspipeError
 from dspipe.text.arrow import text_buffers
 from tests.bpe.encoding.support import (
     bytes_as_entries,

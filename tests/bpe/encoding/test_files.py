@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 
 from dspipe.bpe.encoding.encoder import Encoder
 from dspipe.bpe.files import read_tokenizer, write_tokenizer
-from dspipe.bpe.layout import END, SPECIALS, added_tokens
-from dspipe.recipe import DspipeError
+from dspipe.bpe.layout import SPECIALS, added_tokens
+from dspipe.recipe import END, DspipeError
 from dspipe.recipe import Tokenizer as Settings
 from tests.bpe.encoding.support import list_ids, list_theirs, make_texts
 from tests.reference.library_training import CONFIGURATION, train_tokenizer

@@ -1,17 +1,18 @@
-"""`dspipe trace`: a run and a document's id, URL or place → its way through the artifacts, and its page."""
+"""A run and a document's id, URL or place → its way through the artifacts, and its page."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dspipe.commands.copies.evidence import list_earlier
 from dspipe.commands.copies.pairs import NOTHING_LEFT, PIECES
-from dspipe.commands.lookup import Row, list_unused, open_stage, read_matching
+from dspipe.commands.lookup import Row, find_stage, list_unused, open_stage, read_matching
 from dspipe.commands.page import find_original, place_of, print_original
 from dspipe.commands.terminal import print_json, print_tree
+from dspipe.commands.trace.chunks import find_chunks
 from dspipe.recipe import DspipeError, RecipeError
 from dspipe.shards import Artifact
 
@@ -34,9 +35,11 @@ ID = re.compile("[0-9a-f]{32}")
 PLACE = re.compile(r"(.+):(\d{1,18})")
 
 
-def trace(run: Path, name: str, as_json: bool, page: bool = False, recipe: Path | None = None) -> None:
+def trace_document(
+    run: Path, name: str, as_json: bool, page: bool = False, recipe: Path | None = None
+) -> None:
     """Print one document's way, read from the artifacts, and if asked the original, read from its source."""
-    documents = open_stage(run, "documents")
+    documents = find_stage(run, "documents")
     if documents is None:
         raise RecipeError(f"{run}: no documents there; give the folder of a run that has done `extract`")
     found = find_record(documents, name)
@@ -60,10 +63,10 @@ def follow(run: Path, found: Row) -> dict[str, Any]:
         ("filter", "filtered", find_filtering),
         ("dedup", "distinct", find_copies),
         ("mix", "mixture", find_draws),
-        ("pack", "sequences", find_rows),
+        ("pack", "sequences", lambda sequences, document: find_chunks(run, sequences, document)),
     ]
     for stage, artifact, find in steps:
-        opened = open_stage(run, artifact)
+        opened = find_stage(run, artifact)
         if opened is None:
             way[stage] = "not done yet"
             break
@@ -203,33 +206,3 @@ def find_draws(mixture: Artifact, document: str) -> Row | str:
 
     draws = sorted(row["draw"] for row in read_matching(mixture.files, pc.field("id") == document, ["draw"]))
     return {"draws": draws} if draws else "not drawn"
-
-
-def find_rows(sequences: Artifact, document: str) -> list[Row]:
-    """Where the document's tokens lie: part, row, first token and how many."""
-    import pyarrow as pa
-
-    places: list[Row] = []
-    for file in sequences.files:
-        part, first = str(file.relative_to(sequences.folder)), 0
-        with pa.memory_map(str(file)) as mapped:
-            reader = pa.ipc.open_file(mapped)
-            for number in range(reader.num_record_batches):
-                batch = reader.get_batch(number)
-                for place in find_chunks(batch["documents"], batch["lengths"], document):
-                    places.append({"part": part, **place, "row": first + place["row"]})
-                first += len(batch)
-    return places
-
-
-def find_chunks(documents: Any, lengths: Any, document: str) -> Iterator[Row]:
-    """Where the chunks of one document lie in some rows, of which few become Python objects."""
-    import pyarrow.compute as pc
-
-    hits = pc.equal(pc.list_flatten(documents), document)
-    for row in pc.unique(pc.filter(pc.list_parent_indices(documents), hits)).to_pylist():
-        start = 0
-        for name, length in zip(documents[row].as_py(), lengths[row].as_py(), strict=True):
-            if name == document:
-                yield {"row": row, "first token": start, "tokens": length}
-            start += length

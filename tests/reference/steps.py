@@ -1,0 +1,17 @@
+"""The slow twin of `dspipe.train.schedule`: step after step, with running sums."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+
+def walk_steps(sizes: list[list[int]], lengths: list[list[int]]) -> Iterator[tuple[int, int, int]]:
+    """For each step: rows, their length, and how many rows of that length were taken before it."""
+    tokens, taken = 0, Counter[int]()
+    while True:
+        size = [value for start, value in sizes if start <= tokens][-1]
+        length = [value for start, value in lengths if start <= tokens][-1]
+        yield size, length, taken[length]
+        taken[length] += size
+        tokens += size * length

@@ -10,22 +10,21 @@ Rogaway 2002).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import isqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dspipe.text.hashing import Numbers, draw, scramble
+from dspipe.text.hashing import Numbers, draw
+from dspipe.text.kernel import inlined, kernel
 
 Places = npt.NDArray[np.int64]
-Cipher = Callable[[Numbers, Numbers, tuple[np.uint64, np.uint64]], Numbers]
 
 # Four bear cryptography's proofs for large counts, and eight leave room. It is small ones that need more:
 # with digits of two or three values, each two rounds bring the orders nearer to equally likely by half. After
 # 24 the distance from that, computed over all hashes, is 8e-8 for four rows and 4e-4 for six.
 ROUNDS_OF_FEW, ROUNDS_OF_MANY, MANY = 24, 8, 1 << 16
-HALF = np.uint64(32)
 
 
 def permute(seed: int, epoch: int, count: int, positions: Places) -> Places:
@@ -38,16 +37,12 @@ def invert(seed: int, epoch: int, count: int, rows: Places) -> Places:
     return walk_cycles(decipher, seed, epoch, count, rows)
 
 
-def walk_cycles(cipher: Cipher, seed: int, epoch: int, count: int, numbers: Places) -> Places:
+def walk_cycles(cipher: Any, seed: int, epoch: int, count: int, numbers: Places) -> Places:
     """Encipher until all numbers are below `count`."""
     side = isqrt(count - 1) + 1
-    sides = np.uint64(side), np.uint64(-(-count // side))  # their product is below count + side
-    keys = make_keys(seed, epoch, count)
+    sides = np.array([side, -(-count // side)], np.uint64)  # their product is below count + side
     result = np.array(numbers, np.uint64).reshape(-1)
-    outside = np.arange(len(result))
-    while len(outside):
-        result[outside] = cipher(result[outside], keys, sides)
-        outside = outside[result[outside] >= np.uint64(count)]
+    cipher(result, make_keys(seed, epoch, count), sides, np.uint64(count))
     return result.astype(np.int64)
 
 
@@ -57,28 +52,46 @@ def make_keys(seed: int, epoch: int, count: int) -> Numbers:
     return draw(seed, "order of rows", np.stack([rounds, np.full_like(rounds, count)], 1), epoch)
 
 
-def encipher(numbers: Numbers, keys: Numbers, sides: tuple[np.uint64, np.uint64]) -> Numbers:
-    """Each number below the product of both sides as another one."""
-    (wide, narrow), (left, right) = sides, np.divmod(numbers, sides[1])
-    for one, other in zip(keys[::2], keys[1::2], strict=True):
-        left = wrap(left + mix(right, one, wide), wide)
-        right = wrap(right + mix(left, other, narrow), narrow)
-    return left * narrow + right
+@kernel
+def encipher(numbers, keys, sides, count):  # type: ignore[no-untyped-def]
+    """Each number below the product of both sides as another one, below `count`, in place."""
+    wide, narrow = sides[0], sides[1]
+    for place in range(numbers.size):
+        number = count
+        left, right = numbers[place] // narrow, numbers[place] % narrow
+        while number >= count:
+            for turn in range(0, keys.size, 2):
+                left = wrap(left + mix(right, keys[turn], wide), wide)
+                right = wrap(right + mix(left, keys[turn + 1], narrow), narrow)
+            number = left * narrow + right
+        numbers[place] = number
 
 
-def decipher(numbers: Numbers, keys: Numbers, sides: tuple[np.uint64, np.uint64]) -> Numbers:
-    (wide, narrow), (left, right) = sides, np.divmod(numbers, sides[1])
-    for one, other in zip(keys[::-2], keys[-2::-2], strict=True):
-        right = wrap(right + narrow - mix(left, one, narrow), narrow)
-        left = wrap(left + wide - mix(right, other, wide), wide)
-    return left * narrow + right
+@kernel
+def decipher(numbers, keys, sides, count):  # type: ignore[no-untyped-def]
+    """The number that each was before `encipher`, in place."""
+    wide, narrow = sides[0], sides[1]
+    for place in range(numbers.size):
+        number = count
+        left, right = numbers[place] // narrow, numbers[place] % narrow
+        while number >= count:
+            for turn in range(keys.size - 1, 0, -2):
+                right = wrap(right + narrow - mix(left, keys[turn], narrow), narrow)
+                left = wrap(left + wide - mix(right, keys[turn - 1], wide), wide)
+            number = left * narrow + right
+        numbers[place] = number
 
 
-def mix(digit: Numbers, key: np.uint64, side: np.uint64) -> Numbers:
-    """A keyed hash of a digit, below the other one's side, which is at most 2^31."""
-    return (scramble(digit ^ key) >> HALF) * side >> HALF
+@inlined
+def mix(digit, key, side):  # type: ignore[no-untyped-def]
+    """A keyed hash of a digit, below the other one's side, which is at most 2^31: SplitMix64's finalizer."""
+    number = digit ^ key
+    number = (number ^ (number >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    number = (number ^ (number >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((number ^ (number >> np.uint64(31))) >> np.uint64(32)) * side >> np.uint64(32)
 
 
-def wrap(sums: Numbers, side: np.uint64) -> Numbers:
-    """Sums of two digits, reduced to one: without a division, which takes five times as long."""
-    return sums - side * (sums >= side)
+@inlined
+def wrap(total, side):  # type: ignore[no-untyped-def]
+    """A sum of two digits, reduced to one."""
+    return total - side if total >= side else total

@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 from dspipe.recipe import DspipeError
 from dspipe.sequences import add_number, checksum_keys, sum_tokens
 from dspipe.text.kernel import compiling_once, inlined, kernel
-from dspipe.train.loading.order import Places
+from dspipe.train.loading.order import Places, permute
 from dspipe.train.loading.parts import (
     CHECKSUMS,
     CHUNKS,
@@ -143,9 +143,10 @@ def count_files(readers: int) -> int:
 
 
 def compile_reader() -> None:
-    """Have the kernel compiled, or read from where it is kept, before threads need it."""
+    """Have the kernels compiled, or read from where they are kept, before threads need them."""
     none = np.empty(0, np.int64)
     with compiling_once():
+        permute(0, 0, 1, none)
         read_rows(
             none, none, none, np.empty((0, 7), np.int64), none, none, none, checksum_keys(2), 1,
             np.empty(2, np.int32), np.empty(2, np.int32), np.empty(1, np.uint64),

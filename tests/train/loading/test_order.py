@@ -5,9 +5,12 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from dspipe.train.loading.order import decipher, encipher, invert, make_keys, permute
+from tests.reference.orders import permute_slowly
 
 
 def order(seed: int, epoch: int, count: int) -> np.ndarray:
@@ -71,10 +74,12 @@ def test_the_cipher_undoes_itself_whatever_the_sides() -> None:
         wide, narrow = np.uint64(sides[0]), np.uint64(sides[1])
         numbers = np.arange(min(sides[0] * sides[1], 500), dtype=np.uint64)
         keys = make_keys(3, 1, 10)
-        coded = encipher(numbers, keys, (wide, narrow))
+        coded, found = numbers.copy(), np.array([wide, narrow])
+        encipher(coded, keys, found, wide * narrow)
         assert len(np.unique(coded)) == len(numbers)
         assert coded.max() < wide * narrow
-        assert np.array_equal(decipher(coded, keys, (wide, narrow)), numbers)
+        decipher(coded, keys, found, wide * narrow)
+        assert np.array_equal(coded, numbers)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 5])
@@ -142,3 +147,11 @@ def count_cycles(rows: list[int]) -> int:
             seen.add(start)
             start = rows[start]
     return cycles
+
+
+@given(st.integers(1, 2**62), st.integers(0, 2**63 - 1), st.integers(0, 99), st.data())
+def test_the_order_is_that_of_the_slow_way(count: int, seed: int, epoch: int, data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, count - 1))
+    keys = make_keys(seed, epoch, count).tolist()
+    found = permute(seed, epoch, count, np.array([position]))
+    assert found.tolist() == [permute_slowly(keys, count, position)]

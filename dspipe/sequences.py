@@ -21,6 +21,8 @@ from dspipe.text.kernel import inlined, kernel
 
 Tokens = npt.NDArray[np.uint32]
 
+MEND = "pack again with --rebuild pack"  # what to do about rows that are not as they should be
+
 
 @cache
 def checksum_keys(row_length: int) -> Tokens:

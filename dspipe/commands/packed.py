@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from dspipe.recipe import DspipeError
 from dspipe.schema import CHUNKS, sequences, validation
-from dspipe.sequences import Tokens, checksum_keys, checksum_rows
+from dspipe.sequences import MEND, Tokens, checksum_keys, checksum_rows
 from dspipe.shards import Artifact, Part
 
 LISTS = [name for name, form in CHUNKS if pa.types.is_list(form)]
 FILE = re.compile(r"(?:.*/)?L([1-9]\d{0,8})(?:/part-\d+)?\.arrow")
-MEND = "pack again with --rebuild pack"
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ import pyarrow as pa
 
 from dspipe.recipe import DspipeError
 from dspipe.schema import sequences
+from dspipe.sequences import MEND
 from dspipe.train.loading.order import Places
 
-MEND = "pack again with --rebuild pack"
 COLUMNS = ("tokens", "lengths", "checksum")
 # What a line of a part's table holds of a record batch: its first row and the one behind its last; where its
 # tokens, the offsets of its lists of lengths, these lengths and its checksums begin; for how many lengths

@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from dspipe.recipe import DspipeError
-from dspipe.sequences import add_number, checksum_keys, sum_tokens
+from dspipe.sequences import MEND, add_number, checksum_keys, sum_tokens
 from dspipe.text.kernel import compiling_once, inlined, kernel
 from dspipe.train.loading.order import Places, permute
 from dspipe.train.loading.parts import (
@@ -28,7 +28,6 @@ from dspipe.train.loading.parts import (
     CHUNKS,
     FIRST,
     LENGTHS,
-    MEND,
     OFFSETS,
     TOKENS,
     Parts,

@@ -5,13 +5,17 @@ its documents, attention is causal over the whole row, and a document's last tok
 document's first (DeepSeek-V3 report, 4.1: no cross-sample mask). What follows the last document is padding,
 which is neither a source nor a target.
 
-Legend: B rows, L tokens of a row.
+Or the documents of a row are kept apart: each then is what it would be in a row of its own. Attention ends
+where the document ends, and no token predicts one of another document. Positions still run through the row,
+since only their differences count.
+
+Legend: B rows, L tokens of a row, D documents of all rows, runs of padding among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -25,7 +29,8 @@ class PackedBatch:
     """B rows of L tokens.
 
     `tokens_BL` is int32, half the bytes of what targets are; `document_BL` is int32, the number of the
-    document within its row, -1 where padding.
+    document within its row, -1 where padding. `ends_D`, int32, says where documents end, counted through the
+    tokens of all rows, if they are kept apart.
 
     One row of six tokens that holds the documents [7, 8, 9] and [5, 6], with one token of padding:
 
@@ -44,6 +49,7 @@ class PackedBatch:
 
     tokens_BL: Tensor
     document_BL: Tensor
+    ends_D: Tensor | None = None
 
     @classmethod
     def from_lengths(
@@ -66,16 +72,30 @@ class PackedBatch:
         """True where there is a token, False at padding."""
         return self.document_BL >= 0
 
+    def keep_apart(self) -> PackedBatch:
+        """The batch with its documents apart.
+
+        >>> batch = PackedBatch.from_lengths(np.array([[7, 8, 9, 5, 6, 0]], np.uint32), [[3, 2]]).keep_apart()
+        >>> batch.ends_D.tolist()
+        [3, 5, 6]
+        >>> batch.targets(1).tolist()
+        [[8, 9, -100, 6, -100, -100]]
+        """
+        changes_BL = self.document_BL.diff(dim=1, append=torch.full_like(self.document_BL[:, :1], -2)) != 0
+        ends_D = changes_BL.flatten().nonzero().flatten() + 1
+        return replace(self, ends_D=ends_D.int())
+
     def shift(self, ahead: int) -> PackedBatch:
-        """The batch seen `ahead` tokens later: place i holds token i+ahead, and padding where there is
-        none.
+        """The batch seen `ahead` tokens later: place i holds token i+ahead, and padding where there is none,
+        or where it is one of another document and they are apart.
         """
         tokens_BL, document_BL = torch.zeros_like(self.tokens_BL), torch.full_like(self.document_BL, -1)
         kept = max(self.tokens_BL.shape[1] - ahead, 0)
         tokens_BL[:, :kept] = self.tokens_BL[:, ahead:]
         document_BL[:, :kept] = self.document_BL[:, ahead:]
-        later = PackedBatch(tokens_BL, document_BL)
-        return PackedBatch(tokens_BL.masked_fill(~later.valid_BL, 0), document_BL)
+        if self.ends_D is not None:
+            document_BL = document_BL.masked_fill(document_BL != self.document_BL, -1)
+        return replace(self, tokens_BL=tokens_BL.masked_fill(document_BL < 0, 0), document_BL=document_BL)
 
     def targets(self, ahead: int = 1) -> Tensor:
         """Token i+ahead for place i, int64: 1 for the main loss, 1+k for depth k; `IGNORED` where there is no
@@ -86,11 +106,16 @@ class PackedBatch:
 
     def rows(self, start: int, stop: int) -> PackedBatch:
         """Some of the rows, e.g. a micro-batch."""
-        return PackedBatch(self.tokens_BL[start:stop], self.document_BL[start:stop])
+        part = PackedBatch(self.tokens_BL[start:stop], self.document_BL[start:stop])
+        return part if self.ends_D is None else part.keep_apart()
 
     def to(self, device: torch.device) -> PackedBatch:
         """The batch on a device; from pinned memory to a GPU, it is copied while others work."""
         away = device.type == "cuda"  # back from there, nothing would say when the copy is whole
+        tokens_BL, document_BL = (
+            part.to(device, non_blocking=away) for part in (self.tokens_BL, self.document_BL)
+        )
+        ends_D = self.ends_D
         return PackedBatch(
-            self.tokens_BL.to(device, non_blocking=away), self.document_BL.to(device, non_blocking=away)
+            tokens_BL, document_BL, None if ends_D is None else ends_D.to(device, non_blocking=away)
         )

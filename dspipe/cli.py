@@ -295,26 +295,46 @@ def trace(
         trace_step(run, step, recipe, as_json)
 
 
-@dspipe.command(short_help="write packed rows for other libraries")
+@dspipe.command(short_help="write packed rows or a model for other libraries, or read a model of theirs")
 @click.argument("source", type=click.Path(path_type=Path), metavar="FROM")
 @click.argument("target", type=click.Path(path_type=Path), metavar="TO")
-@click.option("--format", "form", type=click.Choice(["megatron", "datatrove"]), help="Whose files to write.")
+@click.option(
+    "--format", "form", type=click.Choice(["megatron", "datatrove"]), help="Of rows: whose files to write."
+)
+@click.option(
+    "--dtype", type=click.Choice(["bf16", "fp8", "f32"]), help="Of a model's weights; bf16 by default."
+)
+@click.option("--no-mtp", is_flag=True, help="Of a model: leave out multi-token prediction.")
 @click.option("--force", is_flag=True, help="Write anew what is there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def convert(source: Path, target: Path, form: str | None, force: bool, as_json: bool) -> None:
-    """Write the rows of one packed length, FROM, as another library reads them, to files that begin with TO.
+def convert(
+    source: Path,
+    target: Path,
+    form: str | None,
+    dtype: str | None,
+    no_mtp: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write packed rows or a model, FROM, as other libraries read them, or a model of theirs as dspipe's.
 
-    FROM is a folder of rows, `sequences` itself where one length was packed, or one file of them, such as
-    held-out rows. A row stays a row, padding included: train Megatron with a sequence length of L, and
-    nanotron, which reads datatrove's files, with one of L - 1.
+    A trained model's folder becomes one that `transformers` and servers load as DeepSeek-V3, or V2 for a
+    softmax gate. Such a folder (config.json, safetensors in BF16, FP16, FP32 or FP8) becomes a model in
+    float32, for `train.start`, for [use], or to convert again; TO is the new folder.
+
+    Of rows, FROM is a folder of one packed length, `sequences` itself where one was packed, or one file
+    of them, such as held-out rows, and TO is how the files' names begin. A row stays a row, padding included:
+    train Megatron with a sequence length of L, and nanotron, which reads datatrove's files, with L - 1.
 
     \b
-    Example: dspipe convert shards/smoke/sequences/L256 megatron/smoke --format megatron
+    Example: dspipe convert shards/smoke/model out/smoke-fp8 --dtype fp8
+             dspipe convert out/smoke-fp8 out/imported
+             dspipe convert shards/smoke/sequences/L256 megatron/smoke --format megatron
              dspipe convert shards/smoke/sequences/validation/L256.arrow held-out --format datatrove
     """
     from dspipe.commands.convert.command import convert as write
 
-    write(source, target, form, force, as_json)
+    write(source, target, form, dtype, not no_mtp, force, as_json)
 
 
 @dspipe.command(short_help="remove what interrupted work left behind")

@@ -87,8 +87,8 @@ def check_rebuild(recipe: Recipe, folder: Path, rebuilt: Sequence[Stage]) -> Non
             raise RecipeError(
                 f"{path}: is a link, which dspipe does not follow to delete; remove it yourself"
             )
-    needed = [*recipe.use.values(), *([recipe.mix.tokenizer] if recipe.mix.tokenizer else [])]
-    for path in (Path(name).resolve() for name in needed):
+    needed = [*recipe.use.values(), recipe.mix.tokenizer, recipe.train.start]
+    for path in (Path(name).resolve() for name in needed if name is not None):
         if any(path.is_relative_to(place.resolve()) for place in doomed):
             raise RecipeError(
                 f"{path}: the recipe reads what this rebuild would delete; copy it elsewhere first"
@@ -179,7 +179,7 @@ def make_header(recipe: Recipe, stage: Stage, known: dict[str, str]) -> Header:
     settings = identity(recipe, stage)
     inputs = [{"artifact": artifact, "fingerprint": known[artifact]} for artifact in stage.reads]
     inputs += describe_outside(stage, getattr(recipe, stage.name))
-    fixed = {key: value for key, value in settings.items() if key != stage.grows}
+    fixed = {key: value for key, value in settings.items() if key not in (stage.grows, *stage.late)}
     grown = f"+{settings[stage.grows]}" if stage.grows else ""
     fingerprint = hash_identity(stage.name, stage.version, fixed, inputs) + grown
     return Header(stage.name, stage.version, settings, fingerprint, inputs)
@@ -214,14 +214,17 @@ def find_state(stage: Stage, header: Header, lasting: Mapping[str, Header], fold
         made = Journal(folder / PROGRESS / stage.name).header()
     if made is None:
         return "to do"
-    if made.fingerprint == header.fingerprint:
-        for artifact in stage.writes if isinstance(made, Manifest) else ():
+    if made.fingerprint == header.fingerprint and isinstance(made, Manifest):
+        for artifact in stage.writes:
             open_artifact(folder / artifact)
-        return "done" if isinstance(made, Manifest) else "to resume"
+        same = all(made.settings.get(key) == header.settings.get(key) for key in stage.late)
+        return "done" if same else "to continue"
+    if made.fingerprint == header.fingerprint:
+        return "to resume"
     differences = compare(made, header)
     if not all(has_grown(stage, difference) for difference in differences):
         raise drift(stage, folder, differences)
-    if any(key != stage.grows for key, _, _ in differences):
+    if any(key not in (stage.grows, *stage.late) for key, _, _ in differences):
         return "to make again"
     return "to continue" if isinstance(made, Manifest) else "to resume"
 
@@ -255,6 +258,8 @@ def named_inputs(inputs: list[dict[str, Any]]) -> dict[str, Any]:
 def has_grown(stage: Stage, difference: Difference) -> bool:
     """Whether a difference is only that more is asked for: more steps, or an input that was continued."""
     key, old, new = difference
+    if key in stage.late:
+        return True
     if key == stage.grows:
         return isinstance(old, int) and isinstance(new, int) and new > old
     same = [str(value).partition("+") for value in (old, new)]

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -26,10 +26,14 @@ from dspipe.recipe import (
     Recipe,
     RecipeError,
     Tokenizer,
+    Train,
     flatten,
     join,
     packed_lengths,
+    resolve_balance,
 )
+
+Number = TypeVar("Number", int, float)
 
 
 def load_recipe(path: str | Path, assignments: Sequence[str] = ()) -> Recipe:
@@ -292,6 +296,15 @@ def find_train_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
             "train.model.width",
             f"{model.width} is no multiple of {model.heads} heads, so nobody could load it",
         )
+    if model.yarn is not None and model.yarn.beta_fast <= model.yarn.beta_slow:
+        yield "train.model.yarn.beta_fast", "it must be more than beta_slow: pairs that turn so often stay"
+    if model.rope_theta <= 1.0:
+        yield (
+            "train.model.rope_theta",
+            f"{model.rope_theta:g} turns no pair slower than another; give more than 1",
+        )
+    if model.chosen_groups < model.groups == model.experts:  # a group's score is that of its two best
+        yield "train.model.groups", "with one expert in each, nobody else could load it; give fewer groups"
     if model.dense_layers > model.layers:
         yield "train.model.dense_layers", f"{model.dense_layers} is more than the {model.layers} layers"
     if model.experts % model.groups:
@@ -300,12 +313,31 @@ def find_train_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield "train.model.chosen_groups", f"{model.chosen_groups} is more than the {model.groups} groups"
     elif model.chosen_experts > model.experts // model.groups * model.chosen_groups:
         yield "train.model.chosen_experts", f"{model.chosen_experts} is more than the chosen groups hold"
+    yield from find_balance_contradictions(recipe.train)
+
+
+def find_balance_contradictions(train: Train) -> Iterator[tuple[str, str]]:
+    mode = resolve_balance(train).mode
+    if mode == "bias" and train.model.gate == "softmax":
+        mend = 'a softmax gate has no biases; take "auxiliary", or train.model.gate = "sigmoid"'
+        yield "train.balance", mend
+    for key in ("device_balance_weight", "communication_balance_weight"):
+        if not getattr(train, key):
+            continue
+        if mode != "auxiliary":
+            yield (
+                f"train.{key}",
+                f'counts for nothing with balance = "{mode}"; leave it out, or take auxiliary',
+            )
+        elif train.model.groups == 1:
+            yield f"train.{key}", "counts for nothing with one group; leave it out, or set train.model.groups"
 
 
 def find_wrong_schedules(recipe: Recipe, packed: list[int]) -> Iterator[tuple[str, str]]:
     """Lists of [tokens, value] that leave open what a step is, or ask for what there is not."""
     train = recipe.train
-    for key, schedule in (("batch_size", train.batch_size), ("sequence_length", train.sequence_length)):
+    for key in ("batch_size", "sequence_length", "bias_speed", "balance_weight", "mtp_weight"):
+        schedule = getattr(train, key)
         starts = [tokens for tokens, _ in schedule] if isinstance(schedule, list) else [0]
         if not starts:
             yield f"train.{key}", "an empty list says nothing; give [[0, value], …] or a number"
@@ -313,6 +345,8 @@ def find_wrong_schedules(recipe: Recipe, packed: list[int]) -> Iterator[tuple[st
             yield f"train.{key}", f"the first entry is from {starts[0]} tokens on; begin with [0, value]"
         elif starts != sorted(set(starts)):
             yield f"train.{key}", "the tokens of its entries must ascend; put them in order, each once"
+        elif not all(math.isfinite(value) for value in list_values(schedule)):
+            yield f"train.{key}", "one of its values is no number to work with; give finite ones"
     for length in list_values(train.sequence_length):
         if "sequences" not in recipe.use and length not in packed:
             yield "train.sequence_length", f"{length} is not packed; add it to pack.sequence_length"
@@ -321,7 +355,7 @@ def find_wrong_schedules(recipe: Recipe, packed: list[int]) -> Iterator[tuple[st
             yield "train.micro_batch", f"{train.micro_batch} does not divide batch_size {size}"
 
 
-def list_values(schedule: int | list[tuple[int, int]] | None) -> list[int]:
+def list_values(schedule: Number | list[tuple[int, Number]] | None) -> list[Number]:
     """The values that a setting has in the course of a training."""
     if isinstance(schedule, list):
         return [value for _, value in schedule]

@@ -28,6 +28,7 @@ Seed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Natural = Annotated[int, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
+Weight = Annotated[float, Meta(ge=0.0)]
 RowLength = Annotated[int, Meta(ge=1, le=1 << 24)]
 BatchSize = Annotated[int, Meta(ge=1, le=1 << 24)]
 Positive = Annotated[float, Meta(gt=0.0)]
@@ -475,6 +476,23 @@ class Pack(Table, frozen=True):
     ] = None
 
 
+class Yarn(Table, frozen=True):
+    """YaRN: rotary frequencies and softmax scale for rows longer than those trained on so far."""
+
+    factor: Annotated[float, Meta(ge=1.0, description="s, how many times longer")] = 40.0
+    original_length: Annotated[Count, Meta(description="of the rows that were trained on before")] = 4096
+    beta_fast: Annotated[
+        float,
+        Meta(gt=0.0, description="β, turns within the original length from which a pair stays as it is"),
+    ] = 32.0
+    beta_slow: Annotated[
+        float, Meta(gt=0.0, description="α, turns below which a pair is slowed down by the whole factor")
+    ] = 1.0
+    mscale: Annotated[
+        float, Meta(ge=0.0, description="m of √t = 0.1 m ln s + 1: 1 in V3, 0.707 in V2; t scales scores")
+    ] = 1.0
+
+
 class Model(Table, frozen=True):
     """The network's shape. The defaults are the preset `smoke`; a preset replaces them, a key replaces it."""
 
@@ -504,10 +522,18 @@ class Model(Table, frozen=True):
     ] = "sigmoid"
     gate_scale: Annotated[float, Meta(gt=0.0, description="factor on the routed experts' gates")] = 2.5
     mtp_depth: Annotated[int, Meta(ge=0, description="multi-token-prediction modules")] = 1
+    mtp_input: Annotated[
+        Literal["block", "norm"],
+        Meta(
+            description="what the first module receives of the main model: the output of its last block, or "
+            "that after the final norm"
+        ),
+    ] = "block"
     rope_theta: Annotated[float, Meta(gt=0.0, description="base of the rotary frequencies")] = 10_000.0
+    yarn: Annotated[Yarn | None, Meta(description="YaRN, for rows longer than before; absent: none")] = None
     norm_epsilon: Annotated[float, Meta(gt=0.0, description="of every RMSNorm")] = 1e-6
     initial_deviation: Annotated[float, Meta(gt=0.0, description="standard deviation of initial weights")] = (
-        0.006
+        0.03
     )
 
 
@@ -545,21 +571,86 @@ class Train(Table, frozen=True):
     beta1: Annotated[float, Meta(ge=0.0, lt=1.0, description="AdamW's first moment")] = 0.9
     beta2: Annotated[float, Meta(ge=0.0, lt=1.0, description="AdamW's second moment")] = 0.95
     clip_norm: Annotated[float, Meta(gt=0.0, description="largest norm of the gradient")] = 1.0
-    bias_speed: Annotated[float, Meta(ge=0.0, description="γ, step of the experts' balancing bias")] = 0.001
-    balance_weight: Annotated[float, Meta(ge=0.0, description="α, of the sequence-wise balance loss")] = 1e-4
-    mtp_weight: Annotated[float, Meta(ge=0.0, description="λ, of the multi-token-prediction loss")] = 0.3
+    attention: Annotated[
+        Literal["row", "document"],
+        Meta(description="what a token sees: its row up to itself, as in the report, or its document alone"),
+    ] = "row"
+    balance: Annotated[
+        Literal["bias", "auxiliary", "none"] | None,
+        Meta(
+            description="of the experts' loads: by their biases and a small loss within sequences (V3), by "
+            "losses alone (V2), or not; absent: `bias` for a sigmoid gate, `auxiliary` for softmax"
+        ),
+    ] = None
+    bias_speed: Annotated[
+        Weight | list[tuple[Natural, Weight]],
+        Meta(
+            description="γ, step of the experts' balancing bias, which moves with `bias` alone; or a list of "
+            "[tokens, γ], read as that of `batch_size`"
+        ),
+    ] = 0.001
+    balance_weight: Annotated[
+        Weight | list[tuple[Natural, Weight]] | None,
+        Meta(
+            description="α of the loss of each sequence's loads, or a list of [tokens, α]; absent: 0.0001 "
+            "with `bias`, what V2 took with `auxiliary`: 0.003 for the preset 236b, 0.001 for others"
+        ),
+    ] = None
+    device_balance_weight: Annotated[
+        Weight | None,
+        Meta(
+            description="of V2's loss of the loads of groups, with `auxiliary`; absent: 0.05 for the preset "
+            "236b, else 0"
+        ),
+    ] = None
+    communication_balance_weight: Annotated[
+        Weight | None,
+        Meta(
+            description="of V2's loss of the tokens sent to groups, with `auxiliary`; absent: 0.02 for the "
+            "preset 236b, else 0"
+        ),
+    ] = None
+    mtp_weight: Annotated[
+        Weight | list[tuple[Natural, Weight]],
+        Meta(description="λ, of the multi-token-prediction loss, or a list of [tokens, λ]"),
+    ] = 0.3
+    evaluation_tokens: Annotated[
+        Natural,
+        Meta(
+            description="slots of held-out rows, of the longest length trained on, that the trained model is "
+            "evaluated on, taken evenly from all of them; 0: no evaluation"
+        ),
+    ] = 1 << 20
+    start: Annotated[
+        str | None,
+        Meta(description="folder of a trained model, or of an imported one, whose weights to begin with"),
+    ] = None
     checkpoint_steps: Annotated[Count, Meta(description="steps between checkpoints")] = 100
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
         Meta(description="of the computation; `auto`: bfloat16 on a GPU, float32 on a CPU"),
     ] = "auto"
+    deterministic: Annotated[
+        bool,
+        Meta(
+            description="whether a GPU takes kernels that give the same bits twice, so that a run killed and "
+            "resumed ends as if it had not been; false: the fastest ones"
+        ),
+    ] = True
     seed: Annotated[Seed | None, Meta(description="of weights and row order; absent: the recipe's")] = None
     model: Annotated[Model, Meta(description="the network")] = Model()
     fp8: Annotated[Fp8, Meta(description="8-bit training")] = Fp8()
 
 
 class Export(Table, frozen=True):
-    dtype: Annotated[Literal["bfloat16", "float32"], Meta(description="of the exported weights")] = "bfloat16"
+    dtype: Annotated[
+        Literal["bfloat16", "fp8", "float32"],
+        Meta(
+            description="of the exported weights; `fp8`: E4M3 in blocks of 128 x 128, norms and such bfloat16"
+        ),
+    ] = "bfloat16"
+    multi_token: Annotated[bool, Meta(description="whether multi-token prediction goes along")] = True
+    shard_bytes: Annotated[Count, Meta(description="most bytes of a file of weights")] = 5_000_000_000
 
 
 class Recipe(Table, frozen=True):
@@ -581,33 +672,72 @@ class Recipe(Table, frozen=True):
 
 
 # Sources: DeepSeek-V3 report 4.2 (671b), DeepSeek-V2 report 3.1.2 (236b) and appendix B (16b). 50m and 1b are
-# ours.
+# ours. The reports' initial weights of deviation 0.006 are for wide networks: in `smoke` and `50m` they leave
+# the states of all tokens alike for long, and all of them at the same experts (docs/balance.md).
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {},
     "50m": dict(
         width=384, layers=8, heads=6, query_rank=192, key_value_rank=128, head_width=64, rope_width=32,
         value_width=64, dense_width=1152, expert_width=192, experts=32, chosen_experts=4,
+        initial_deviation=0.02,
     ),
     "1b": dict(
         width=1024, layers=14, heads=8, query_rank=512, key_value_rank=256, head_width=128, rope_width=64,
         value_width=128, dense_width=3072, expert_width=384, experts=64, chosen_experts=6,
+        initial_deviation=0.006,
     ),
     "16b": dict(
         width=2048, layers=27, heads=16, query_rank=None, key_value_rank=512, head_width=128, rope_width=64,
         value_width=128, dense_width=10944, expert_width=1408, experts=64, shared_experts=2, chosen_experts=6,
-        gate="softmax", gate_scale=1.0, mtp_depth=0,
+        gate="softmax", gate_scale=1.0, mtp_depth=0, initial_deviation=0.006,
     ),
     "236b": dict(
         width=5120, layers=60, heads=128, query_rank=1536, key_value_rank=512, head_width=128, rope_width=64,
         value_width=128, dense_width=12288, expert_width=1536, experts=160, shared_experts=2,
         chosen_experts=6, groups=8, chosen_groups=3, gate="softmax", gate_scale=16.0, mtp_depth=0,
+        initial_deviation=0.006,
     ),
     "671b": dict(
         width=7168, layers=61, dense_layers=3, heads=128, query_rank=1536, key_value_rank=512, head_width=128,
         rope_width=64, value_width=128, dense_width=18432, expert_width=2048, experts=256, chosen_experts=8,
-        groups=8, chosen_groups=4,
+        groups=8, chosen_groups=4, initial_deviation=0.006,
     ),
 }  # fmt: skip
+
+
+class Balance(Struct, frozen=True):
+    """What a recipe's settings of balance mean: what is done, and the weight of each loss.
+
+    `weight` is V3's α or V2's α1, perhaps by phases; `device` and `communication` are V2's α2 and α3.
+    """
+
+    mode: Literal["bias", "auxiliary", "none"]
+    weight: float | list[tuple[int, float]] = 0.0
+    device: float = 0.0
+    communication: float = 0.0
+
+
+def resolve_balance(train: Train) -> Balance:
+    """Fill in what is absent (DeepSeek-V3 report, 4.2; DeepSeek-V2 report, 3.1.2 and appendix B).
+
+    V2-Lite's 0.001 is also that of the loss which arXiv 2408.15664 compares the biases with.
+    """
+    mode = train.balance or ("bias" if train.model.gate == "sigmoid" else "auxiliary")
+    if mode == "none":
+        return Balance(mode)
+    weight, large = train.balance_weight, train.model.preset == "236b"
+    if weight is None:
+        weight = 1e-4 if mode == "bias" else 0.003 if large else 0.001
+    if mode == "bias":
+        return Balance(mode, weight)
+    device, communication = train.device_balance_weight, train.communication_balance_weight
+    usual = (0.05, 0.02) if large and train.model.groups > 1 else (0.0, 0.0)
+    return Balance(
+        mode,
+        weight,
+        usual[0] if device is None else device,
+        usual[1] if communication is None else communication,
+    )
 
 
 def packed_lengths(pack: Pack) -> list[int]:

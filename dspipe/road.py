@@ -21,6 +21,7 @@ class Stage:
     outside: str | None = None  # module:function that describes what it reads from outside the run
     grows: str | None = None  # the setting that may be raised later: the work is continued, not refused
     neutral: tuple[str, ...] = ()  # settings that no byte of what it writes depends on
+    late: tuple[str, ...] = ()  # settings of the end of its work alone: changed, the end is done again
     lasting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     # of an artifact, the only settings that it depends on: when others change, it is kept
 
@@ -61,8 +62,17 @@ ROAD = (
     Stage("mix", ("distinct",), ("mixture",), 2, outside="dspipe.mix.tokens:describe_tokenizer"),
     Stage("tokenizer", ("mixture",), ("tokenizer",), 2),
     Stage("pack", ("mixture", "tokenizer"), ("sequences",), 2),
-    Stage("train", ("sequences", "tokenizer"), ("model",), 2, grows="steps", neutral=("checkpoint_steps",)),
-    Stage("export", ("model",), ("hf",), 1),
+    Stage(
+        "train",
+        ("sequences", "tokenizer"),
+        ("model",),
+        3,
+        outside="dspipe.train.start:describe_start",
+        grows="steps",
+        neutral=("checkpoint_steps", "start"),  # what the start holds is described, where it lies is not
+        late=("evaluation_tokens",),
+    ),
+    Stage("export", ("model",), ("hf",), 2),
 )
 STAGES = {stage.name: stage for stage in ROAD}
 WRITER = {artifact: stage for stage in ROAD for artifact in stage.writes}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dspipe.plan import PROGRESS, Step, plan
@@ -45,6 +46,7 @@ class Watcher:
 
     def begin(self, step: Step) -> None: ...
     def progress(self, done: int, total: int) -> None: ...
+    def say(self, stage: str, line: str) -> None: ...
     def end(self, outcome: Outcome) -> None: ...
 
 
@@ -113,7 +115,7 @@ def run_stage(step: Step, recipe: Recipe, folder: Path, pool: Pool, watcher: Wat
     make_room(step, folder, journal)
     inputs = [open_artifact(locate(recipe, folder, artifact)) for artifact in stage.reads]
     outputs = [Output(folder / artifact, step.header_of(artifact)) for artifact in stage.writes]
-    workers = Workers(pool, journal, watcher.progress)
+    workers = Workers(pool, journal, watcher.progress, partial(watcher.say, stage.name))
     load_run(stage)(getattr(recipe, stage.name), *inputs, *outputs, workers)
     unclosed = [output.name for output in outputs if output.closed is None]
     if unclosed:

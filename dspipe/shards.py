@@ -145,9 +145,9 @@ def open_artifact(folder: Path) -> Artifact:
 class Output:
     """An artifact in the making: a folder to write parts into, closed once with everything in it."""
 
-    def __init__(self, folder: Path, header: Header) -> None:
+    def __init__(self, folder: Path, header: Header, name: str | None = None) -> None:
         self.folder = folder
-        self.name = folder.name
+        self.name = name or folder.name
         self.header = header
         made = read_manifest(folder)  # there already, of an artifact that lasts while others are made again
         self.closed = made if made and made.fingerprint == header.fingerprint else None

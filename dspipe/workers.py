@@ -94,11 +94,16 @@ class Workers:
     """What a stage is given to do its tasks with."""
 
     def __init__(
-        self, pool: Pool, journal: Records, progress: Callable[[int, int], None] | None = None
+        self,
+        pool: Pool,
+        journal: Records,
+        progress: Callable[[int, int], None] | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self._pool = pool
         self._journal = journal
         self._progress = progress
+        self._say = say
         self.count = pool.count
         self.memory = pool.memory  # bytes, None where no limit was given
 
@@ -111,6 +116,11 @@ class Workers:
         """Tell whoever watches how far the work is."""
         if self._progress is not None:
             self._progress(done, total)
+
+    def say(self, line: str) -> None:
+        """Tell whoever watches what was decided, such as which kernels this machine runs."""
+        if self._say is not None:
+            self._say(line)
 
     def map(
         self,

@@ -49,6 +49,12 @@ REFUSALS: list[tuple[str, str]] = [
         "train.model.chosen_experts: 99 is more than the chosen groups hold",
     ),
     ("[train.model]\nwidth = 130", "train.model.width: 130 is no multiple of 4 heads"),
+    ("[train.model]\nrope_theta = 1.0", "train.model.rope_theta: 1 turns no pair slower than another"),
+    ("[train.model.yarn]\nbeta_fast = 1.0", "train.model.yarn.beta_fast: it must be more than beta_slow"),
+    (
+        "[train.model]\ngroups = 16\nchosen_groups = 4",
+        "train.model.groups: with one expert in each, nobody else could load it",
+    ),
     ("[train]\nbatch_size = 6\nmicro_batch = 4", "train.micro_batch: 4 does not divide batch_size 6"),
     (
         "[train]\nbatch_size = [[0, 8], [100, 6]]\nmicro_batch = 4",
@@ -71,6 +77,31 @@ REFUSALS: list[tuple[str, str]] = [
     (
         "[train]\nsequence_length = [[0, 4096], [10, 64]]",
         "train.sequence_length: 64 is not packed; add it to pack.sequence_length",
+    ),
+    ("[train]\nbias_speed = []", "train.bias_speed: an empty list says nothing; give"),
+    ("[train]\nmtp_weight = [[5, 0.3]]", "train.mtp_weight: the first entry is from 5 tokens on; begin with"),
+    (
+        "[train]\nbalance_weight = [[0, 0.1], [9, 0.2], [8, 0.1]]",
+        "train.balance_weight: the tokens of its entries must ascend",
+    ),
+    ("[train]\nmtp_weight = [[0, inf]]", "train.mtp_weight: one of its values is no number to work with"),
+    ("[train]\nbias_speed = [[0, -0.1]]", "train.bias_speed[0][1]: expected float >= 0.0"),
+    ("[train]\nbalance = 'biased'", "'biased' is not one of: bias, auxiliary, none"),
+    (
+        "[train]\nbalance = 'bias'\n[train.model]\npreset = '16b'",
+        "train.balance: a softmax gate has no biases; take",
+    ),
+    (
+        "[train]\ndevice_balance_weight = 0.05",
+        'train.device_balance_weight: counts for nothing with balance = "bias"; leave it out',
+    ),
+    (
+        "[train]\nbalance = 'none'\ncommunication_balance_weight = 0.02",
+        'train.communication_balance_weight: counts for nothing with balance = "none"; leave it out',
+    ),
+    (
+        "[train]\nbalance = 'auxiliary'\ndevice_balance_weight = 0.05",
+        "train.device_balance_weight: counts for nothing with one group; leave it out",
     ),
     ("[train.fp8]\nmode = 'on'", "'on' is not one of: off, auto"),
     ("[pack]\nsequence_length = 4", "pack.sequence_length: 4 is too short"),

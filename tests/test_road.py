@@ -177,11 +177,10 @@ def test_metrics_have_what_others_rely_on(walked: Path) -> None:
 
 def test_the_exported_model_is_loaded_by_transformers_and_gives_our_logits(walked: Path) -> None:
     import torch
-    from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from dspipe.batch import PackedBatch
-    from dspipe.model.checkpoint import cast_weights, from_hugging_face, to_hugging_face
+    from dspipe.model.checkpoint.folders import open_hugging_face, read_hugging_face
     from dspipe.model.transformer import build_transformer
     from dspipe.reading import load_recipe
 
@@ -191,10 +190,10 @@ def test_the_exported_model_is_loaded_by_transformers_and_gives_our_logits(walke
     ids = torch.tensor(
         [tokenizer("The kettle sings; 水壶在唱歌。 x = 1234\n", add_special_tokens=False)["input_ids"]]
     )
-    weights = load_file(walked / "model" / "model.safetensors")
-    rounded = cast_weights(cast_weights(to_hugging_face(weights, config), torch.bfloat16), torch.float32)
-    ours = build_transformer(config, int(theirs.config.vocab_size), 0)
-    ours.load_state_dict(from_hugging_face(rounded, config))
+    description, weights = open_hugging_face(walked / "hf")  # of bfloat16
+    assert description.model == config
+    ours = build_transformer(config, description.vocabulary, 0)
+    ours.load_state_dict(dict(read_hugging_face(description, weights)))
     batch = PackedBatch(ids, torch.zeros_like(ids, dtype=torch.int32))
     with torch.no_grad():
         mine = ours.compute_logits(ours(batch).hidden_BLD[0])

@@ -228,6 +228,20 @@ def test_more_steps_continue_a_finished_training_and_fewer_are_refused(tmp_path:
         go(tmp_path, recipe(3), "export")
 
 
+def test_another_evaluation_is_made_without_training_again(tmp_path: Path) -> None:
+    def recipe(tokens: int) -> Recipe:
+        return make_recipe(tmp_path, train={**TINY, "steps": 2, "evaluation_tokens": tokens})
+
+    go(tmp_path, recipe(0), "export")
+    model = tmp_path / "run" / "model"
+    metrics, checkpoint = (model / "metrics.jsonl").read_bytes(), (model / "model.safetensors").read_bytes()
+    found = states(go(tmp_path, recipe(4096), "export"))
+    assert found["pack"] == "done" and found["train"] == "to continue" and found["export"] == "done"
+    assert (model / "metrics.jsonl").read_bytes() == metrics  # which has the seconds of its steps
+    assert (model / "model.safetensors").read_bytes() == checkpoint
+    assert set(states(go(tmp_path, recipe(4096), "export")).values()) == {"done"}
+
+
 def test_the_state_of_the_whole_road_is_known_without_touching_the_disk(tmp_path: Path) -> None:
     steps = plan(make_recipe(tmp_path), tmp_path / "run", ROAD)
     assert [step.stage.name for step in steps] == list(STAGES)

@@ -70,7 +70,16 @@ def watch(pattern: str, folder: Path, workers: int) -> int | None:
 
 def find_peak(process: int | None = None) -> int | None:
     """The most bytes that a process, or this one, has held at once."""
+    return read_status("VmHWM:", process)
+
+
+def find_held() -> int | None:
+    """The bytes that this process holds."""
+    return read_status("VmRSS:", None)
+
+
+def read_status(key: str, process: int | None) -> int | None:
     for line in read_lines(Path(f"/proc/{process or 'self'}/status")):
-        if line.startswith("VmHWM:"):
+        if line.startswith(key):
             return int(line.split()[1]) << 10
     return None

@@ -68,10 +68,14 @@ def describe_training() -> str:
         import torch
     except ImportError:
         return "torch is missing: the text half works, training does not"
-    if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        return f"{properties.name}, {show_gigabytes(properties.total_memory)}, bfloat16"
-    return f"CPU, {torch.get_num_threads()} threads, float32; presets above smoke want a GPU"
+    from dspipe.recipe import PRESETS, Model, Train
+    from dspipe.train.machine import choose_device, describe_computation
+
+    device = choose_device()  # for heads as DeepSeek-V3 has them
+    found = describe_computation(device, Train(model=Model(**PRESETS["671b"])))
+    if device.type == "cuda":
+        return f"{found}; {show_gigabytes(torch.cuda.get_device_properties(device).total_memory)}"
+    return f"{found}; presets above smoke want a GPU"
 
 
 def describe_kernels() -> str:

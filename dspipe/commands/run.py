@@ -87,6 +87,10 @@ class Lines(Watcher):
         if not self.quiet:
             self.print_line(summarize(outcome))
 
+    def say(self, stage: str, line: str) -> None:
+        if not self.quiet:
+            self.print_line(f"{stage:<10} {line}")
+
     def print_line(self, line: str) -> None:
         click.echo(line)
 
@@ -202,7 +206,7 @@ def estimate_work(recipe: Recipe, folder: Path, source: int) -> int:
 
 def estimate_disk(recipe: Recipe, artifact: str, source: int) -> int:
     """Bytes that an artifact will take, about, from the bytes of the source files."""
-    from dspipe.model.parameters import count_parameters
+    from dspipe.model.costs import count_parameters
 
     if artifact in BYTES_PER_PARAMETER:
         parameters = count_parameters(recipe.train.model, recipe.tokenizer.vocab_size + 128)

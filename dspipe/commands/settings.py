@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from dspipe.commands.network import describe_network, show_network
 from dspipe.commands.terminal import print_json, print_tree
 from dspipe.dedup.curve import catch, find_bands
 from dspipe.dedup.room import LASTING, disk_per_document
@@ -22,19 +23,18 @@ MILLION = 1_000_000
 
 def show_recipe(recipe: Recipe, shards: Path, as_json: bool) -> None:
     """Print the settings of a recipe and what follows from them."""
-    from dspipe.model.parameters import count_parameters
-
-    vocabulary = -(-recipe.tokenizer.vocab_size // 128) * 128
-    parameters = count_parameters(recipe.train.model, vocabulary)
     content = {
         "settings": flatten(msgspec.to_builtins(recipe)),
         "dedup": describe_dedup(recipe, shards),
-        "model": {"vocabulary rows": f"at least {vocabulary}", **msgspec.to_builtins(parameters)},
+        "model": describe_network(recipe, shards / recipe.name),
     }
     if as_json:
         return print_json(content)
     warnings = content["dedup"].pop("warnings")
+    network = content.pop("model")
     print_tree(content)
+    for line in show_network(network):
+        click.echo(line)
     for warning in warnings:
         click.echo(f"dedup: {warning}")
 

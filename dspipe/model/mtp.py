@@ -4,8 +4,9 @@ k.
 h'_i = M [norm(embedding of t_{i+k}); norm(h_i)], one block over it, a norm before the shared head
 (DeepSeek-V3 report, 2.2). The report prints [hidden; embedding]; released weights want [embedding; hidden],
 which is taken here. Embedding and head are the main model's own. Positions stay those of i. The first depth
-receives the output of the last block before the final norm, the next one that of the block here, also before
-its norm.
+receives the output of the last block, before the final norm as the report's figure 3 has it, or after that
+norm as released weights are served (`mtp_input`); the next one receives that of the block here, before its
+norm.
 
 Legend: B rows, L tokens, D width.
 """
@@ -15,6 +16,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dspipe.model.norm import Norm
+from dspipe.model.precision import raise_precision
 from dspipe.recipe import Model
 
 
@@ -27,14 +30,14 @@ class Depth(nn.Module):
 
     def __init__(self, config: Model, block: nn.Module) -> None:
         super().__init__()
-        self.embedding_norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
-        self.hidden_norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.embedding_norm = Norm(config.width, config.norm_epsilon)
+        self.hidden_norm = Norm(config.width, config.norm_epsilon)
         self.projection = nn.Linear(2 * config.width, config.width, bias=False)
         self.block = block
-        self.norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.norm = Norm(config.width, config.norm_epsilon)
 
     def join(self, embedded_BLD: Tensor, hidden_BLD: Tensor) -> Tensor:
         """The block's input, in float32."""
         joined = torch.cat([self.embedding_norm(embedded_BLD), self.hidden_norm(hidden_BLD)], -1)
         projected_BLD: Tensor = self.projection(joined)
-        return projected_BLD.float()  # the residual stream stays float32
+        return raise_precision(projected_BLD)  # the residual stream stays float32

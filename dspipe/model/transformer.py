@@ -5,7 +5,8 @@ multi-token-prediction modules. Logits are not made here: they are too large to 
 loss (`dspipe.train.loss`) and generation multiply by the head themselves. All that a training step must know
 about a forward pass is in the returned `Output`; modules keep nothing.
 
-Legend: B rows, L tokens, D width, V vocabulary, S sparse (mixture-of-experts) layers, E experts.
+Legend: B rows, L tokens, D width, V vocabulary, S sparse (mixture-of-experts) layers, E experts,
+T terms of balance.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dspipe.batch import PackedBatch
-from dspipe.model.attention import Attention
-from dspipe.model.experts import BalanceReport, Experts, GatedMLP
+from dspipe.model.attention.layer import Attention
+from dspipe.model.attention.rope import compute_rotations
+from dspipe.model.experts.balance import BalanceReport
+from dspipe.model.experts.layer import Experts, GatedMLP
 from dspipe.model.mtp import Depth
-from dspipe.model.rope import compute_rotations
+from dspipe.model.norm import Norm
 from dspipe.recipe import Model
 
 
@@ -29,27 +32,27 @@ class Output:
     """What a forward pass gives.
 
     `hidden_BLD[0]` is ready for the head's main prediction, `hidden_BLD[k]` for that of depth k, 1+k tokens
-    ahead. `loads_SE` and `balance_S` report on each sparse layer in the order of `Transformer.sparse_layers`:
-    tokens per expert, and Σ_i f_i·P_i summed over the rows that have tokens.
+    ahead. `loads_SE` and `balance_ST` report on each sparse layer in the order of `Transformer.sparse_layers`
+    what `BalanceReport` has: tokens per expert, and the four terms of balance, summed over rows.
     """
 
     hidden_BLD: tuple[Tensor, ...]
     loads_SE: Tensor
-    balance_S: Tensor
+    balance_ST: Tensor
 
 
 class Block(nn.Module):
     def __init__(self, config: Model, sparse: bool) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.attention_norm = Norm(config.width, config.norm_epsilon)
         self.attention = Attention(config)
-        self.mlp_norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.mlp_norm = Norm(config.width, config.norm_epsilon)
         self.mlp = Experts(config) if sparse else GatedMLP(config.width, config.dense_width)
 
     def forward(
-        self, x_BLD: Tensor, rotations_LP: Tensor, valid_BL: Tensor
+        self, x_BLD: Tensor, rotations_LP: Tensor, valid_BL: Tensor, ends_D: Tensor | None = None
     ) -> tuple[Tensor, BalanceReport | None]:
-        x_BLD = x_BLD + self.attention(self.attention_norm(x_BLD), rotations_LP)
+        x_BLD = x_BLD + self.attention(self.attention_norm(x_BLD), rotations_LP, ends_D)
         normed_BLD = self.mlp_norm(x_BLD)
         if isinstance(self.mlp, GatedMLP):
             return x_BLD + self.mlp(normed_BLD), None
@@ -63,7 +66,7 @@ class Transformer(nn.Module):
         self.config = config
         self.embedding = nn.Parameter(torch.empty(vocabulary, config.width))
         self.blocks = nn.ModuleList(Block(config, n >= config.dense_layers) for n in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=config.norm_epsilon)
+        self.norm = Norm(config.width, config.norm_epsilon)
         self.depths = nn.ModuleList(
             Depth(config, Block(config, sparse=True)) for _ in range(config.mtp_depth)
         )
@@ -71,18 +74,20 @@ class Transformer(nn.Module):
 
     def forward(self, batch: PackedBatch) -> Output:
         config, reports = self.config, list[BalanceReport | None]()
-        rotations_LP = compute_rotations(batch.positions_L, config.rope_width, config.rope_theta)
-        valid_BL = batch.valid_BL
+        rotations_LP = compute_rotations(batch.positions_L, config)
+        valid_BL, ends_D = batch.valid_BL, batch.ends_D
         x_BLD = F.embedding(batch.tokens_BL, self.embedding)
         for block in self.blocks:
-            x_BLD, report = block(x_BLD, rotations_LP, valid_BL)
+            x_BLD, report = block(x_BLD, rotations_LP, valid_BL, ends_D)
             reports.append(report)
         hidden = [self.norm(x_BLD)]
+        if config.mtp_input == "norm":
+            x_BLD = hidden[0]
         for ahead, depth in enumerate(self.depths, 1):
             assert isinstance(depth, Depth)
             later = batch.shift(ahead)
             x_BLD = depth.join(F.embedding(later.tokens_BL, self.embedding), x_BLD)
-            x_BLD, report = depth.block(x_BLD, rotations_LP, later.valid_BL & valid_BL)
+            x_BLD, report = depth.block(x_BLD, rotations_LP, later.valid_BL & valid_BL, ends_D)
             hidden.append(depth.norm(x_BLD))
             reports.append(report)
         return Output(tuple(hidden), *stack_reports(reports, self.head, config.experts))
@@ -98,14 +103,14 @@ class Transformer(nn.Module):
 
 
 def stack_reports(reports: list[BalanceReport | None], like: Tensor, experts: int) -> tuple[Tensor, Tensor]:
-    """`loads_SE` and `balance_S`, of no rows where no layer is sparse."""
+    """`loads_SE` and `balance_ST`, of no rows where no layer is sparse."""
     sparse = [report for report in reports if report is not None]
     if not sparse:
         loads_SE = torch.zeros(0, experts, dtype=torch.int64, device=like.device)
-        return loads_SE, torch.zeros(0, device=like.device)
+        return loads_SE, torch.zeros(0, 4, device=like.device)
     return (
         torch.stack([report.loads_E for report in sparse]),
-        torch.stack([report.sequence_sum for report in sparse]),
+        torch.stack([report.terms_T for report in sparse]),
     )
 
 

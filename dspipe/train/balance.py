@@ -15,7 +15,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from dspipe.model.experts import Experts
+from dspipe.model.experts.layer import Experts
 
 
 @torch.no_grad()
@@ -28,12 +28,16 @@ def update_biases(layers: Iterable[Experts], loads_SE: Tensor, speed: float) -> 
             layer.gate.bias += speed * direction_E.float()
 
 
-def max_violation(loads_SE: Tensor) -> float | None:
-    """(largest load - mean) / mean, averaged over layers: 0 in balance (arXiv 2408.15664). None without
-    layers.
+def max_violations(loads_SE: Tensor) -> list[float | None]:
+    """MaxVio of each layer, (largest load - mean) / mean: 0 in balance, E/K - 1 where the same K experts get
+    everything (arXiv 2408.15664). None where a layer saw no token.
     """
-    loads = loads_SE[loads_SE.sum(1) > 0].double()
-    if not len(loads):
-        return None
-    mean = loads.mean(1)
-    return float(((loads.amax(1) - mean) / mean).mean())
+    most, mean = loads_SE.amax(1).double(), loads_SE.double().mean(1)
+    found: list[float] = ((most - mean) / mean).tolist()
+    return [violation if tokens else None for violation, tokens in zip(found, mean.tolist(), strict=True)]
+
+
+def average_violation(violations: list[float | None]) -> float | None:
+    """Over the layers that saw tokens; None where none did."""
+    known = [violation for violation in violations if violation is not None]
+    return sum(known) / len(known) if known else None

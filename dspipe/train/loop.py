@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
@@ -25,10 +24,13 @@ from dspipe.batch import PackedBatch
 from dspipe.model.transformer import Transformer, build_transformer
 from dspipe.recipe import DspipeError, Train
 from dspipe.shards import sync, write_file
-from dspipe.train.balance import max_violation, update_biases
+from dspipe.train.balance import average_violation, max_violations, update_biases
 from dspipe.train.loading.loader import RowLoader
 from dspipe.train.loss import Losses, compute_losses, count_targets
+from dspipe.train.machine import choose_device, choose_precision, describe_computation
 from dspipe.train.optimizer import build_optimizer, clip_gradient, learning_rate, update_weights
+from dspipe.train.schedule import Weights, find_weights
+from dspipe.train.start import load_start
 from dspipe.train.state import (
     Progress,
     collect_state,
@@ -48,9 +50,10 @@ class StepMetrics:
     """One line of `metrics.jsonl`.
 
     `tokens` have been consumed up to and with this step, padding not counted. `loss` is the main loss in nats
-    per token, `mtp_loss` the unweighted mean over depths, `balance_loss` the unweighted mean of Σ f·P over
-    layers (1 in perfect balance), `grad_norm` that before clipping. `seconds` are those of the step, of which
-    it `waited` some for its batch. None: the network has no such part.
+    per token, `mtp_loss` the unweighted mean over depths, `balance_loss` the unweighted mean of V3's Σ f·P
+    over layers (1 in perfect balance), `grad_norm` that before clipping. `bias_speed` and `mtp_weight` are γ
+    and λ of the step, `max_violation` that of its loads, averaged over layers and by layer. `seconds` are
+    those of the step, of which it `waited` some for its batch. None: the network has no such part.
     """
 
     step: int
@@ -60,7 +63,10 @@ class StepMetrics:
     balance_loss: float | None
     lr: float
     grad_norm: float
+    bias_speed: float
+    mtp_weight: float
     max_violation: float | None
+    max_violation_by_layer: list[float | None]
     seconds: float
     waited: float
 
@@ -80,12 +86,13 @@ def train(
     vocabulary: int,
     folder: Path,
     on_step: Callable[[StepMetrics], None] = lambda metrics: None,
-) -> None:
-    """Train up to `settings.steps`, from the checkpoint in `folder` if there is one.
+    say: Callable[[str], None] = lambda line: None,
+) -> Transformer:
+    """Train up to `settings.steps`, from the checkpoint in `folder` if there is one; returns the network.
 
     Leaves in `folder`: `checkpoint/`, `metrics.jsonl`, `model.safetensors` (our names, float32, biases too)
     and `expert_loads.json`. `on_step` is called after each step, when its line is written; whatever it raises
-    leaves a folder to resume from.
+    leaves a folder to resume from. `say` hears what the training computes on.
 
     Raises:
         DspipeError: the loss is no number (names step and rows), a row is damaged or has a token beyond the
@@ -94,6 +101,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     training = identify_training(settings, vocabulary, loader.counts)
     run = start_run(settings, vocabulary, folder, training)
+    say(describe_computation(run.network.head.device, settings))
     first, pinned = run.progress.step + 1, run.network.head.device.type == "cuda"
     with (
         open(folder / "metrics.jsonl", "a", encoding="utf-8") as lines,
@@ -109,13 +117,16 @@ def train(
                 save_checkpoint(folder / "checkpoint", state, run.progress, training)
             on_step(metrics)
     write_results(run, folder)
+    return run.network
 
 
 def start_run(settings: Train, vocabulary: int, folder: Path, training: str) -> Run:
-    """A fresh network, or the one of the checkpoint; metrics are cut back to it."""
+    """A fresh network, that of `train.start`, or that of the checkpoint, to which metrics are cut back."""
     loaded = load_checkpoint(folder / "checkpoint", training)
-    device = choose_device()
+    device = choose_device(settings.deterministic)
     network = build_transformer(settings.model, vocabulary, settings.seed or 0).to(device)
+    if loaded is None:
+        load_start(network, settings, vocabulary)
     optimizer = build_optimizer(network, settings)
     loads_SE = torch.zeros(len(network.sparse_layers), settings.model.experts, dtype=torch.int64)
     run = Run(network, optimizer, Progress(0, 0, loads_SE, loads_SE.clone()))
@@ -133,29 +144,14 @@ def start_run(settings: Train, vocabulary: int, folder: Path, training: str) -> 
     return run
 
 
-def choose_device() -> torch.device:
-    """The GPU, if there is one, held to kernels that give the same bits twice.
-
-    Attention's gradient is what would differ: its faster kernels sum by atomics. On an H100 the preset `50m`
-    pays half again as much time for a step.
-    """
-    if not torch.cuda.is_available():
-        return torch.device("cpu")
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS asks for to be exact
-    torch.use_deterministic_algorithms(True)
-    # which would also fill all memory that is taken, lest it be read before it is written: here none is
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    return torch.device("cuda")
-
-
 def run_step(
     run: Run, settings: Train, loader: RowLoader, batches: Generator[PackedBatch], step: int
 ) -> StepMetrics:
     started = time.perf_counter()
     batch = next(batches)
     waited = time.perf_counter() - started
-    rate = learning_rate(settings, step)
-    losses, loads_SE = accumulate_gradient(run.network, batch, settings)
+    rate, weights = learning_rate(settings, step), find_weights(settings, loader.phases, step)
+    losses, loads_SE = accumulate_gradient(run.network, batch, settings, weights)
     norm = float(clip_gradient(run.network, settings.clip_norm))
     if not math.isfinite(losses["loss"] or 0.0) or not math.isfinite(norm):
         rows = ", ".join(loader.describe_rows(step))
@@ -164,8 +160,9 @@ def run_step(
             f"lower train.learning_rate, or look at rows {rows}"
         )
     update_weights(run.optimizer, rate)
-    update_biases(run.network.sparse_layers.values(), loads_SE, settings.bias_speed)
+    update_biases(run.network.sparse_layers.values(), loads_SE, weights.bias_speed)
     loads_SE = loads_SE.cpu()
+    violations = max_violations(loads_SE)
     before = run.progress
     run.progress = Progress(
         step, before.tokens + int(batch.valid_BL.sum()), before.loads_SE + loads_SE, loads_SE
@@ -178,17 +175,21 @@ def run_step(
         balance_loss=losses["balance_loss"],
         lr=rate,
         grad_norm=norm,
-        max_violation=max_violation(loads_SE),
+        bias_speed=weights.bias_speed,
+        mtp_weight=weights.mtp,
+        max_violation=average_violation(violations),
+        max_violation_by_layer=[None if found is None else round(found, 4) for found in violations],
         seconds=time.perf_counter() - started,
         waited=waited,
     )
 
 
 def accumulate_gradient(
-    network: Transformer, batch: PackedBatch, settings: Train
+    network: Transformer, batch: PackedBatch, settings: Train, weights: Weights
 ) -> tuple[dict[str, float | None], Tensor]:
     """Forward and backward over all micro-batches; returns the step's losses and `loads_SE`."""
     device = network.head.device
+    batch = batch.keep_apart() if settings.attention == "document" else batch
     counts, rows = count_targets(batch), len(batch.tokens_BL)
     size = settings.micro_batch or rows
     parts: list[Losses] = []
@@ -199,7 +200,7 @@ def accumulate_gradient(
         part = batch.rows(start, start + size).to(device)
         with choose_precision(device, settings):
             output = network(part)
-            losses = compute_losses(output, network.head, part, counts, settings)
+            losses = compute_losses(output, network.head, part, counts, weights)
         losses.total.backward()  # type: ignore[no-untyped-call]
         loads_SE += output.loads_SE
         parts.append(losses)
@@ -208,12 +209,6 @@ def accumulate_gradient(
         "mtp_loss": add_up([part.mtp for part in parts]),
         "balance_loss": add_up([part.balance for part in parts]),
     }, loads_SE
-
-
-def choose_precision(device: torch.device, settings: Train) -> contextlib.AbstractContextManager[object]:
-    """Autocast to bfloat16, or nothing; weights stay float32 either way."""
-    bfloat16 = settings.dtype == "bfloat16" or (settings.dtype == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, torch.bfloat16) if bfloat16 else contextlib.nullcontext()
 
 
 def add_up(shares: list[Tensor | None]) -> float | None:

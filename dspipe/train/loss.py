@@ -11,13 +11,15 @@ batch.
     main      Σ cross entropy / main targets
     depth k   Σ cross entropy / T, where T counts valid tokens although a row of T tokens has only T-1-k
               terms (DeepSeek-V3 report, equation 24); L_MTP = λ/D · Σ_k
-    balance   Σ over sparse layers of the mean over rows of Σ_i f_i·P_i, times α
+    balance   Σ over sparse layers of the mean over rows of Σ f·P, times α; V2 has three such terms
 
-Legend: B rows, L tokens, N tokens of all rows, D width, V vocabulary, C tokens of a chunk.
+Legend: B rows, L tokens, N tokens of all rows, D width, V vocabulary, C tokens of a chunk, S sparse layers,
+T terms of balance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +28,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dspipe.batch import IGNORED, PackedBatch
-from dspipe.model.experts import compute_dtype
+from dspipe.model.precision import compute_dtype, raise_precision
 from dspipe.model.transformer import Output
-from dspipe.recipe import Train
+from dspipe.train.schedule import Weights
 
 CHUNK_LOGITS = 1 << 23  # logits at a time: 32 MB of float32, what a CPU's last cache holds; 1024 tokens at 8K
 
@@ -46,8 +48,9 @@ class Counts:
 class Losses:
     """One micro-batch's share in the means of its step; `total` is what has a gradient to follow.
 
-    `main` and `mtp` are in nats per token, `mtp` averaged over depths; `balance` is averaged over sparse
-    layers, 1 in perfect balance. None of the three is weighted; None where the network has no such part.
+    `main` and `mtp` are in nats per token, `mtp` averaged over depths; `balance` is V3's term, whichever are
+    in the total, averaged over sparse layers, 1 in perfect balance. None of the three is weighted; None where
+    the network has no such part.
     """
 
     total: Tensor
@@ -63,7 +66,7 @@ def count_targets(batch: PackedBatch) -> Counts:
 
 
 def compute_losses(
-    output: Output, head_VD: Tensor, batch: PackedBatch, counts: Counts, settings: Train
+    output: Output, head_VD: Tensor, batch: PackedBatch, counts: Counts, weights: Weights
 ) -> Losses:
     """A batch without a single target has a loss of 0, not NaN."""
     divisors = [counts.targets] + [counts.tokens] * (len(output.hidden_BLD) - 1)
@@ -74,11 +77,13 @@ def compute_losses(
     total, mtp, balance = main, None, None
     if depths:
         mtp = torch.stack(depths).mean()
-        total = total + settings.mtp_weight * mtp
-    if len(output.balance_S):
-        per_layer = output.balance_S / max(counts.sequences, 1)
-        balance = per_layer.mean()
-        total = total + settings.balance_weight * per_layer.sum()
+        total = total + weights.mtp * mtp
+    if len(output.balance_ST):
+        terms_T = output.balance_ST.sum(0) / max(counts.sequences, 1)
+        for weight, term in zip(weights[2:], terms_T, strict=True):
+            if weight:
+                total = total + weight * term
+        balance = terms_T[0] / len(output.balance_ST)
     return Losses(total, main.detach(), detach(mtp), detach(balance))
 
 
@@ -92,25 +97,29 @@ def sum_cross_entropy(hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, sca
     return total
 
 
+@torch.no_grad()
+def measure_cross_entropy(hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor) -> Tensor:
+    """The cross entropy of each token, `losses_N`, 0 where its target is `IGNORED`; for evaluation."""
+    head = head_VD.to(compute_dtype(hidden_ND))
+    chunks = multiply_by_chunks(hidden_ND, head)
+    losses = [differentiate_cross_entropy(logits, targets_N[place])[0] for place, _, logits in chunks]
+    return torch.cat(losses) * (targets_N != IGNORED)
+
+
 class ChunkedCrossEntropy(torch.autograd.Function):
     """Computes the gradient together with the value; backward only scales it."""
 
     @staticmethod
     def forward(ctx: Any, hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, scale: float) -> Tensor:
-        dtype = compute_dtype(hidden_ND)
-        head = head_VD.to(dtype)
+        head = head_VD.to(compute_dtype(hidden_ND))
         hidden_grad, head_grad = torch.empty_like(hidden_ND), torch.zeros_like(head_VD)
-        total = hidden_ND.new_zeros((), dtype=torch.float32)
-        size = max(CHUNK_LOGITS // len(head_VD), 1)
-        logits_CV = torch.empty(min(size, len(hidden_ND)), len(head_VD), dtype=dtype, device=head.device)
-        for start in range(0, len(hidden_ND), size):
-            hidden, targets = hidden_ND[start : start + size].to(dtype), targets_N[start : start + size]
-            logits = torch.mm(hidden, head.T, out=logits_CV[: len(hidden)])
-            losses, slope = differentiate_cross_entropy(logits, targets)
-            counted = targets != IGNORED
+        total = hidden_ND.new_zeros((), dtype=torch.promote_types(hidden_ND.dtype, torch.float32))
+        for place, hidden, logits in multiply_by_chunks(hidden_ND, head):
+            losses, slope = differentiate_cross_entropy(logits, targets_N[place])
+            counted = targets_N[place] != IGNORED
             total += (losses * counted).sum()
             if any(ctx.needs_input_grad):
-                hidden_grad[start : start + size] = (slope @ head) * counted[:, None]
+                hidden_grad[place] = (slope @ head) * counted[:, None]
                 accumulate_product(head_grad, slope, hidden * counted[:, None])
         ctx.save_for_backward(hidden_grad, head_grad)
         ctx.scale = scale  # last, in float32: in bfloat16 it would be off by up to 0.4 %
@@ -124,13 +133,23 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         return hidden_grad * grad.to(hidden_grad.dtype), head_grad * grad, None, None
 
 
+def multiply_by_chunks(hidden_ND: Tensor, head_VD: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Yield (which tokens, their hidden states, their logits); the logits' memory is used again."""
+    size = max(CHUNK_LOGITS // len(head_VD), 1)
+    logits_CV = head_VD.new_empty(min(size, len(hidden_ND)), len(head_VD))
+    for start in range(0, len(hidden_ND), size):
+        place = slice(start, start + size)
+        hidden_CD = hidden_ND[place].to(head_VD.dtype)
+        yield place, hidden_CD, torch.mm(hidden_CD, head_VD.T, out=logits_CV[: len(hidden_CD)])
+
+
 def differentiate_cross_entropy(logits_CV: Tensor, targets_C: Tensor) -> tuple[Tensor, Tensor]:
-    """Losses and their slopes by the logits, softmax - one-hot; float32 logits are overwritten.
+    """Losses and their slopes by the logits, softmax - one-hot; logits of 32 or 64 bits are overwritten.
 
     The logarithm of the normaliser is recovered at the largest logit, whose probability cannot underflow;
     taking it at the target, or with `logsumexp`, would lose digits or time.
     """
-    logits = logits_CV.float()
+    logits = raise_precision(logits_CV)
     index_C1 = targets_C.clamp(min=0)[:, None]
     largest_C, target_C = logits.amax(-1), logits.gather(1, index_C1)[:, 0]
     softmax = torch.softmax(logits, -1, out=logits)

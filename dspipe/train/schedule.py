@@ -1,9 +1,10 @@
-"""Schedules of batch size and sequence length → the rows that any step takes, from the settings alone.
+"""Schedules → the rows that any step takes and the weights that hold in it, from the settings alone.
 
-A schedule is a list of [tokens, value]. What counts is slots, rows · L, padding included, so that where a
-step stands does not depend on what the rows hold. The steps fall into phases, in each of which both values
-stay; a phase knows what the ones before it took, so that the rows of a step are found in one go. Nothing here
-knows of ranks: a step's rows have one global order, of which ranks take slices.
+A schedule is a list of [tokens, value], or a value that holds throughout. What counts is slots, rows · L,
+padding included, so that where a step stands does not depend on what the rows hold. The steps fall into
+phases, in each of which batch size and sequence length stay; a phase knows what the ones before it took, so
+that the rows of a step are found in one go. Nothing here knows of ranks: a step's rows have one global order,
+of which ranks take slices.
 
 Every length has rows of its own and epochs of its own. Steps are counted from 1.
 """
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from dspipe.recipe import RecipeError
+from dspipe.recipe import RecipeError, Train, resolve_balance
 from dspipe.train.loading.order import Places, permute
 
+Number = TypeVar("Number", int, float)
 Schedule = int | Sequence[Sequence[int]]
 
 
@@ -32,6 +34,21 @@ class Phase(NamedTuple):
     batch_size: int
     length: int
     first: int
+
+
+class Weights(NamedTuple):
+    """What weighs in a step: the speed of the biases γ, and the factors of the losses beside the main one.
+
+    `mtp` is λ. `sequence` is α of V3's loss, `expert`, `device` and `communication` are α1, α2 and α3 of
+    V2's. 0 where the settings have no such part.
+    """
+
+    bias_speed: float
+    mtp: float
+    sequence: float = 0.0
+    expert: float = 0.0
+    device: float = 0.0
+    communication: float = 0.0
 
 
 def plan_phases(
@@ -64,15 +81,36 @@ def plan_phases(
     return phases
 
 
-def list_entries(schedule: Schedule) -> list[tuple[int, int]]:
+def list_entries(schedule: Number | Sequence[Sequence[Number]]) -> list[tuple[int, Number]]:
     """(tokens, value), ascending; a single value holds from the start."""
-    if isinstance(schedule, int):
-        return [(0, schedule)]
-    return [(tokens, value) for tokens, value in schedule]
+    if isinstance(schedule, Sequence):
+        return [(int(tokens), value) for tokens, value in schedule]
+    return [(0, schedule)]
 
 
-def find_value(entries: Sequence[tuple[int, int]], tokens: int) -> int:
+def find_value(entries: Sequence[tuple[int, Number]], tokens: int) -> Number:
     return entries[bisect_right(entries, tokens, key=lambda entry: entry[0]) - 1][1]
+
+
+def find_weights(settings: Train, phases: Sequence[Phase], step: int) -> Weights:
+    """The weights of a step; entries of their schedules take effect as those of the batch size do."""
+    slots, balance = count_slots(phases, step), resolve_balance(settings)
+    speed, alpha, mtp = (
+        find_value(list_entries(schedule), slots)
+        for schedule in (settings.bias_speed, balance.weight, settings.mtp_weight)
+    )
+    if balance.mode == "bias":
+        return Weights(speed, mtp, sequence=alpha)
+    return Weights(0.0, mtp, 0.0, alpha, balance.device, balance.communication)
+
+
+def count_slots(phases: Sequence[Phase], step: int) -> int:
+    """How many slots all steps before one have taken."""
+    ends = [*(phase.first_step for phase in phases[1:]), step]
+    return sum(
+        max(0, min(end, step) - phase.first_step) * phase.batch_size * phase.length
+        for phase, end in zip(phases, ends, strict=True)
+    )
 
 
 def find_phase(phases: Sequence[Phase], step: int) -> Phase:

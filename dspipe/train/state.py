@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from dspipe.recipe import DspipeError, Train
 from dspipe.shards import remove_leftovers, replacing, write_file
+from dspipe.train.start import describe_start
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,15 @@ def restore_state(network: nn.Module, optimizer: torch.optim.AdamW, state: dict[
 
 def identify_training(settings: Train, vocabulary: int, rows: Mapping[int, int]) -> str:
     """A digest of what determines a step's bits, given the state before it: not how far a run goes, nor how
-    often it is saved.
+    often it is saved, nor on how much it is evaluated.
 
     rows: how many there are of each length that the schedule asks for.
     """
     fixed = msgspec.to_builtins(settings)
-    del fixed["steps"], fixed["checkpoint_steps"]
-    content = msgspec.json.encode([fixed, vocabulary, sorted(rows.items())], order="deterministic")
+    for key in ("steps", "checkpoint_steps", "evaluation_tokens", "start"):  # the start is described
+        del fixed[key]
+    described = [fixed, vocabulary, sorted(rows.items()), describe_start(settings)]
+    content = msgspec.json.encode(described, order="deterministic")
     return xxhash.xxh3_128_hexdigest(content)
 
 

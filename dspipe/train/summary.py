@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from dspipe.model.parameters import count_parameters
+from dspipe.model.costs import count_parameters
 from dspipe.recipe import Train
 from dspipe.shards import Counts
+from dspipe.train.evaluation import Evaluation
 
 
 def count_rows(rows: Mapping[int, int], met: Mapping[int, int]) -> Counts:
@@ -18,7 +19,9 @@ def count_rows(rows: Mapping[int, int], met: Mapping[int, int]) -> Counts:
     return Counts(sum(rows.values()), sum(met.values()), added, {"not-reached": missed} if missed else {})
 
 
-def describe_training(settings: Train, vocabulary: int, length: int, metrics: Path) -> dict[str, object]:
+def describe_training(
+    settings: Train, vocabulary: int, length: int, metrics: Path, evaluation: Evaluation | None
+) -> dict[str, object]:
     """Facts of a manifest; length: of the longest rows that were trained on."""
     lines = [json.loads(line) for line in metrics.read_text("utf-8").splitlines()]
     first, last = lines[0], lines[-1]
@@ -28,6 +31,26 @@ def describe_training(settings: Train, vocabulary: int, length: int, metrics: Pa
         "vocabulary": vocabulary,
         "parameters": parameters.total, "active": parameters.active,
         "first_loss": first["loss"], "last_loss": last["loss"],
+        **describe_evaluation(evaluation),
         "line": [f"{parameters.total:,} parameters", f"{last['tokens']:,} tokens",
-                 f"loss {first['loss']:.2f} → {last['loss']:.2f}"],
+                 f"loss {first['loss']:.2f} → {last['loss']:.2f}", *write_line(evaluation)],
     }  # fmt: skip
+
+
+def describe_evaluation(evaluation: Evaluation | None) -> dict[str, object]:
+    if evaluation is None:
+        return {"held_out_tokens": 0}
+    return {
+        "held_out_tokens": evaluation.tokens,
+        "held_out_loss": evaluation.loss,
+        "held_out_max_violation": evaluation.max_violation,
+    }
+
+
+def write_line(evaluation: Evaluation | None) -> list[str]:
+    if evaluation is None:
+        return []
+    line = f"{evaluation.loss:.2f} on {evaluation.tokens:,} held-out tokens"
+    if evaluation.max_violation is not None:
+        line += f", MaxVio {evaluation.max_violation:.2f}"
+    return [line]

@@ -17,6 +17,7 @@ from dspipe.cli import dspipe
 from tests.extract.crawls import PARAGRAPH, make_answer, make_page, make_record
 
 HOSTILE = f"{PARAGRAPH} \x1b[31mred\x07 \x9b2J \u202egnp.exe\u200b"  # colours, a bell, C1, a false direction
+ROOT_ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
 SOURCES = {
     "web": "*.warc.gz",
     "plain": "plain.warc",
@@ -92,8 +93,9 @@ def write_recipe(folder: Path, data: Path, name: str = "small.toml") -> Path:
 
 def run_stages(folder: Path, recipe: Path, *stages: str) -> None:
     command = [sys.executable, "-m", "dspipe", "-r", str(recipe), "--workers", "1", *stages]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=ROOT_ENVIRONMENT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

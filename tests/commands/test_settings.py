@@ -11,8 +11,9 @@ import pytest
 from dspipe.dedup.curve import catch
 from dspipe.dedup.room import disk_per_document
 from dspipe.recipe import Dedup
+from dspipe.shards import Counts
 from tests.commands.runs import call
-from tests.support import document, make_artifact
+from tests.support import document, make_artifact, make_output
 
 
 def write_recipe(folder: Path, dedup: str, use: str = "") -> Path:
@@ -94,3 +95,62 @@ def test_limits_do_not_make_what_is_there_another(
     call("run", recipe, "--shards", tmp_path, "--until", "dedup", "--dry-run", "--json")
     (*_, step) = json.loads(capsys.readouterr().out)
     assert step["state"] == "done"
+
+
+def test_the_network_is_weighed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = tmp_path / "large.toml"
+    recipe.write_text(
+        'name = "large"\n[pack]\nsequence_length = [4096, 32768]\n[train]\nbatch_size = 16\nmicro_batch = 2\n'
+        '[train.model]\npreset = "671b"\n'
+    )
+    call("inspect", recipe, "--json")
+    model = json.loads(capsys.readouterr().out)["model"]
+    assert model["parameters"]["total"] == 671_026_419_200
+    assert model["parameters"]["parts"]["head"] == 129_280 * 7168
+    assert sum(model["parameters"]["parts"].values()) == model["parameters"]["total"]
+    assert model["operations"]["length"] == 4096
+    assert 250e9 < model["operations"]["total"] < 251e9
+    assert sum(model["operations"]["parts"].values()) == model["operations"]["total"]
+    assert (model["memory"]["rows"], model["memory"]["length"]) == (2, 4096)
+    assert model["memory"]["float32"]["weights"] == 4 * (671_026_419_200 + 11_610_068_224)
+    assert model["memory"]["bfloat16"]["copies"] > 0 == model["memory"]["float32"]["copies"]
+    call("inspect", recipe)
+    text = capsys.readouterr().out
+    assert ["total", "671,026,419,200", "250.5"] in [line.split() for line in text.splitlines()]
+    assert "memory, 2 x 4,096 tokens at a time" in text and "2.7 TB" in text
+
+
+def test_a_recipe_of_one_type_shows_its_memory_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "one.toml"
+    recipe.write_text(
+        'name = "one"\n[train]\nbatch_size = [[0, 8], [1000, 32]]\ndtype = "float32"\n'
+        "sequence_length = [[0, 4096]]\n"
+    )
+    call("inspect", recipe, "--json")
+    memory = json.loads(capsys.readouterr().out)["model"]["memory"]
+    assert memory["rows"] == 32 and "bfloat16" not in memory
+
+
+def test_memory_is_of_rows_and_lengths_that_come_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report's two phases of longer rows: 1920 of 32K, then 480 of 128K."""
+    recipe = tmp_path / "long.toml"
+    recipe.write_text(
+        'name = "long"\n[pack]\nsequence_length = [4096, 32768, 131072]\n[train]\n'
+        "batch_size = [[0, 8], [1000, 1920], [100000000, 480]]\n"
+        "sequence_length = [[0, 4096], [1000, 32768], [100000000, 131072]]\n"
+    )
+    call("inspect", recipe, "--json")
+    memory = json.loads(capsys.readouterr().out)["model"]["memory"]
+    assert (memory["rows"], memory["length"]) == (480, 131072)
+
+
+def test_a_tokenizer_that_is_there_says_its_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = write_recipe(tmp_path, "")
+    output = make_output(tmp_path / "some" / "tokenizer")
+    output.close([], Counts(0, 0), facts={"model_rows": 8192})
+    call("inspect", recipe, "--shards", tmp_path, "--json")
+    assert json.loads(capsys.readouterr().out)["model"]["vocabulary"] == 8192

@@ -1,7 +1,14 @@
+from typing import Literal
+
+import pytest
 import torch
 
 from dspipe.batch import PackedBatch
 from dspipe.model.transformer import build_transformer
+from dspipe.recipe import Train
+from dspipe.train.loop import accumulate_gradient
+from dspipe.train.loss import compute_losses, count_targets
+from dspipe.train.schedule import Weights
 from tests.reference.networks import VOCABULARY, random_batch, small_model, small_network
 
 
@@ -57,7 +64,55 @@ def test_depth_one_is_two_norms_a_projection_of_embedding_then_hidden_and_a_bloc
     torch.testing.assert_close(entered[:, :-1], joined @ depth.projection.weight.T)
 
 
+@pytest.mark.parametrize("mtp_input", ["block", "norm"])
+def test_depth_one_receives_what_the_setting_says(mtp_input: Literal["block", "norm"]) -> None:
+    network, batch = small_network(mtp_input=mtp_input, mtp_depth=2), random_batch([[7]], 7)
+    received: list[torch.Tensor] = []
+    for depth in network.depths:
+        depth.hidden_norm.register_forward_pre_hook(lambda module, inputs: received.append(inputs[0]))
+    last: list[torch.Tensor] = []
+    for block in (network.blocks[-1], network.depths[0].block):
+        block.register_forward_hook(lambda module, inputs, outputs: last.append(outputs[0]))
+    network(batch)
+    first, second = received
+    assert torch.equal(first, network.norm(last[0]) if mtp_input == "norm" else last[0])
+    assert torch.equal(second, last[1])
+
+
+def test_documents_apart_are_what_they_are_in_rows_of_their_own() -> None:
+    network = small_network(mtp_depth=2)
+    packed = random_batch([[5, 1, 6], [12]], 12)
+    rows = [packed.tokens_BL[0, :5], packed.tokens_BL[0, 5:6], packed.tokens_BL[0, 6:], packed.tokens_BL[1]]
+    alone = [PackedBatch(row[None], torch.zeros_like(row)[None]) for row in rows]
+    weights, apart = Weights(0.0, 0.3), packed.keep_apart()
+    counts = count_targets(apart)
+    assert counts.targets == sum(count_targets(batch).targets for batch in alone) == 20
+    together = compute_losses(network(apart), network.head, apart, counts, weights)
+    outputs = [network(batch) for batch in alone]
+    parts = [
+        compute_losses(output, network.head, batch, counts, weights)
+        for output, batch in zip(outputs, alone, strict=True)
+    ]
+    torch.testing.assert_close(together.main, torch.stack([part.main for part in parts]).sum())
+    depths = [part.mtp for part in parts if part.mtp is not None]
+    torch.testing.assert_close(together.mtp, torch.stack(depths).sum())
+    assert torch.equal(network(apart).loads_SE, sum(output.loads_SE for output in outputs))
+    in_a_row = compute_losses(network(packed), network.head, packed, counts, weights)
+    assert not torch.allclose(together.main, in_a_row.main)
+
+
+def test_a_step_gives_the_same_bits_twice_on_two_threads() -> None:
+    network, batch = small_network(mtp_depth=1), random_batch([[64, 64], [100]], 128)
+    torch.set_num_threads(2)
+    gradients = []
+    for _ in range(2):
+        network.zero_grad()
+        accumulate_gradient(network, batch, Train(model=network.config), Weights(0.0, 0.3))
+        gradients.append([parameter.grad for parameter in network.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
 def test_a_network_without_sparse_layers_reports_none() -> None:
     output = small_network(layers=2, dense_layers=2, mtp_depth=0)(random_batch([[5]], 5))
     assert output.loads_SE.shape == (0, 8)
-    assert output.balance_S.shape == (0,)
+    assert output.balance_ST.shape == (0, 4)

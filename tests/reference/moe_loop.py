@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dspipe.model.experts import Experts
+from dspipe.model.experts.layer import Experts
 
 
 def run_expert(x_D: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
@@ -47,18 +47,53 @@ def run_layer(layer: Experts, x_ND: Tensor) -> tuple[Tensor, list[list[int]]]:
     return torch.stack(outputs), choices
 
 
+def find_affinity(layer: Experts, tokens: Tensor) -> Tensor:
+    scores = tokens @ layer.gate.weight.T
+    return scores.sigmoid() if layer.config.gate == "sigmoid" else scores.softmax(-1)
+
+
 def balance(layer: Experts, x_BLD: Tensor, valid_BL: Tensor) -> Tensor:
-    """Σ over rows of Σ_i f_i P_i, equations 17 to 20."""
+    """Σ over rows of Σ_i f_i P_i, V3's equations 17 to 20."""
     config, total = layer.config, torch.zeros(())
     for x_LD, valid_L in zip(x_BLD, valid_BL, strict=True):
         tokens = x_LD[valid_L]
         if not len(tokens):
             continue
-        scores = tokens @ layer.gate.weight.T
-        affinity = scores.sigmoid() if config.gate == "sigmoid" else scores.softmax(-1)
+        affinity = find_affinity(layer, tokens)
         for expert in range(config.experts):
             hits = sum(expert in row.topk(config.chosen_experts).indices for row in affinity.detach())
             f = config.experts / (config.chosen_experts * len(tokens)) * hits
             p = (affinity[:, expert] / affinity.sum(1)).mean()
             total = total + f * p
     return total
+
+
+def auxiliary(layer: Experts, x_BLD: Tensor, valid_BL: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """V2's three losses (report, 2.2.3), without their weights, each summed over rows: token by token."""
+    config = layer.config
+    size = config.experts // config.groups
+    expert_loss, device_loss, communication_loss = (torch.zeros(()) for _ in range(3))
+    for x_LD, valid_L in zip(x_BLD, valid_BL, strict=True):
+        tokens = x_LD[valid_L]
+        if not len(tokens):
+            continue
+        affinity = find_affinity(layer, tokens)
+        selected, sent = [0] * config.experts, [0] * config.groups
+        p = [torch.zeros(()) for _ in range(config.experts)]
+        for affinity_E in affinity:
+            chosen = choose(affinity_E.detach(), layer)
+            for expert in chosen:
+                selected[expert] += 1
+            for device in {expert // size for expert in chosen}:
+                sent[device] += 1
+            for expert in range(config.experts):
+                p[expert] = p[expert] + affinity_E[expert] / affinity_E.sum() / len(tokens)
+        f = [config.experts * count / (config.chosen_experts * len(tokens)) for count in selected]
+        expert_loss = expert_loss + sum(f[i] * p[i] for i in range(config.experts))
+        for device in range(config.groups):
+            members = range(device * size, (device + 1) * size)
+            of_device = torch.stack([p[i] for i in members]).sum()
+            device_loss = device_loss + sum(f[i] for i in members) / size * of_device
+            share = config.groups * sent[device] / (config.chosen_groups * len(tokens))
+            communication_loss = communication_loss + share * of_device
+    return expert_loss, device_loss, communication_loss

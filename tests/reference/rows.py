@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pyarrow as pa
 
 from dspipe.schema import sequences
 from dspipe.sequences import checksum_keys, checksum_rows
+from dspipe.shards import Artifact, Counts, open_artifact, record_file
+from tests.support import make_output
 
 Parts = dict[int, list[tuple[Path, int]]]  # of each length its files, and how many rows each has
 
@@ -55,6 +58,29 @@ def make_table(tokens: np.ndarray, lengths: list[list[int]]) -> pa.Table:
     for name, value in (("starts", 0), ("draws", 0), ("fim", False), ("places", 0)):
         columns[name] = [[value] * len(row) for row in lengths]
     return pa.table({name: pa.array(columns[name], schema.field(name).type) for name in schema.names}, schema)
+
+
+def make_held_out(
+    folder: Path, labels: list[tuple[str | None, str | None]], length: int = 16, trained: Parts | None = None
+) -> Artifact:
+    """An artifact with a held-out row for each (domain, language), and with the files to train on."""
+    (drawn,) = write_rows(folder / "drawn", len(labels), 1, length, seed=9)[length]
+    tokens, lengths = read_file(drawn[0])
+    shutil.rmtree(folder / "drawn")
+    table = make_table(tokens, lengths)
+    for number, name in enumerate(("domain", "language")):
+        table = table.append_column(name, pa.array([label[number] for label in labels], pa.string()))
+    write_file(folder / f"validation/L{length}.arrow", table)
+    output = make_output(folder)
+    parts = [
+        record_file(folder, str(path.relative_to(folder)), rows)
+        for files in (trained or {}).values()
+        for path, rows in files
+    ]
+    rows = sum(part.rows for part in parts)
+    held_out = record_file(folder, f"validation/L{length}.arrow", len(labels))
+    output.close(parts, Counts(rows, rows), [held_out])
+    return open_artifact(folder)
 
 
 def write_file(path: Path, table: pa.Table, rows_in_batch: int | None = None) -> None:

@@ -285,8 +285,45 @@ def test_a_line_says_what_a_step_was(files: Parts, tmp_path: Path) -> None:
     tokens = [int(loader.batch(step).valid_BL.sum()) for step in range(1, 10)]
     assert [line["tokens"] for line in lines] == [sum(tokens[:step]) for step in range(1, 10)]
     assert set(lines[0]) == {
-        "step", "tokens", "loss", "mtp_loss", "balance_loss", "lr", "grad_norm", "max_violation",
+        "step", "tokens", "loss", "mtp_loss", "balance_loss", "lr", "grad_norm", "bias_speed", "mtp_weight",
+        "max_violation", "max_violation_by_layer",
     }  # fmt: skip
+    for line in lines:
+        assert len(line["max_violation_by_layer"]) == 2  # a block and a depth
+        assert sum(line["max_violation_by_layer"]) / 2 == pytest.approx(line["max_violation"], abs=1e-4)
+
+
+def test_weights_change_with_the_first_step_that_begins_at_their_tokens(files: Parts, tmp_path: Path) -> None:
+    """A step of 4 rows of 16 is 64 slots: 128 are reached before step 3, 129 before step 4."""
+    weights = {"bias_speed": [(0, 0.01), (128, 0.0)], "mtp_weight": [(0, 0.3), (129, 0.1)]}
+    run(files, tmp_path / "whole", **weights, steps=6)
+    lines = read_metrics(tmp_path / "whole")
+    assert [line["bias_speed"] for line in lines] == [0.01] * 2 + [0.0] * 4
+    assert [line["mtp_weight"] for line in lines] == [0.3] * 3 + [0.1] * 3
+    run(files, tmp_path / "parts", steps=2, **weights)
+    biases = load_file(tmp_path / "parts/model.safetensors")["blocks.1.mlp.gate.bias"]
+    assert biases.any()
+    run(files, tmp_path / "parts", steps=6, **weights)
+    assert torch.equal(load_file(tmp_path / "parts/model.safetensors")["blocks.1.mlp.gate.bias"], biases)
+    assert read_everything(tmp_path / "parts") == read_everything(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("balance", ["auxiliary", "none"])
+def test_without_biases_none_moves(balance: str, files: Parts, tmp_path: Path) -> None:
+    run(files, tmp_path, steps=3, balance=balance)
+    model = load_file(tmp_path / "model.safetensors")
+    for name in ("blocks.1.mlp.gate.bias", "depths.0.block.mlp.gate.bias"):
+        assert not model[name].any()
+    assert {line["bias_speed"] for line in read_metrics(tmp_path)} == {0.0}
+
+
+def test_v2s_gate_with_groups_trains_with_all_three_losses(files: Parts, tmp_path: Path) -> None:
+    model = small_model(layers=2, gate="softmax", groups=4, chosen_groups=2, mtp_depth=0)
+    weights = {"device_balance_weight": 0.05, "communication_balance_weight": 0.02}
+    run(files, tmp_path / "all", steps=3, model=model, **weights)
+    run(files, tmp_path / "one", steps=3, model=model)
+    lines = [read_metrics(tmp_path / name) for name in ("all", "one")]
+    assert lines[0][0]["loss"] == lines[1][0]["loss"] and lines[0][0]["grad_norm"] != lines[1][0]["grad_norm"]
 
 
 def test_the_model_is_written_with_biases_in_float32(files: Parts, tmp_path: Path) -> None:

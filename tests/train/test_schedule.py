@@ -8,10 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dspipe.recipe import RecipeError
+from dspipe.recipe import Model, RecipeError, Train
 from dspipe.train.loading.order import permute
-from dspipe.train.schedule import Phase, find_phase, list_rows, plan_phases
-from tests.reference.steps import walk_steps
+from dspipe.train.schedule import (
+    Phase,
+    Weights,
+    count_slots,
+    find_phase,
+    find_weights,
+    list_rows,
+    plan_phases,
+)
+from tests.reference.steps import walk_steps, walk_weights
 
 LENGTHS = [16, 32, 64]
 
@@ -49,6 +57,65 @@ def test_every_row_of_a_length_comes_once_in_each_of_its_epochs(
     for length, rows in taken.items():
         for start in range(0, len(rows) - counts[length] + 1, counts[length]):
             assert sorted(rows[start : start + counts[length]]) == list(range(counts[length]))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    schedules(st.integers(1, 9)),
+    schedules(st.sampled_from(LENGTHS)),
+    st.tuples(*[schedules(st.integers(0, 9))] * 3),
+)
+def test_the_weights_of_a_step_are_what_step_after_step_gives(
+    sizes: list[list[int]], lengths: list[list[int]], lists: tuple[list[list[int]], ...]
+) -> None:
+    phases = plan_phases(sizes, lengths, LENGTHS)
+    speeds, weights, balances = ([(start, float(value)) for start, value in each] for each in lists)
+    train = Train(bias_speed=speeds, mtp_weight=weights, balance_weight=balances)
+    expected = zip(*(walk_weights(sizes, lengths, each) for each in lists), strict=True)
+    for step, values in enumerate(islice(expected, 400), 1):
+        assert find_weights(train, phases, step) == Weights(*values)
+
+
+def test_deepseek_v3s_weights_change_where_the_report_says() -> None:
+    """γ = 0.001 for 14.3T tokens and 0 after that; λ = 0.3 for 10T and 0.1 after that."""
+    train = Train(
+        bias_speed=[(0, 0.001), (14_300_000_000_000, 0.0)], mtp_weight=[(0, 0.3), (10_000_000_000_000, 0.1)]
+    )
+    phases = plan_phases(15360, 4096, [4096])
+    slots = 15360 * 4096
+    for tokens, speed, weight in (
+        (0, 0.001, 0.3), (9.99e12, 0.001, 0.3), (10.01e12, 0.001, 0.1),
+        (14.29e12, 0.001, 0.1), (14.31e12, 0, 0.1),
+    ):  # fmt: skip
+        assert find_weights(train, phases, 1 + int(tokens / slots)) == (speed, weight, 1e-4, 0, 0, 0)
+    assert count_slots(phases, 101) == 100 * slots
+
+
+V2 = {"gate": "softmax", "groups": 8, "chosen_groups": 3, "experts": 160, "mtp_depth": 0}
+
+
+@pytest.mark.parametrize(
+    ("train", "weights"),
+    [
+        (Train(), Weights(0.001, 0.3, sequence=1e-4)),
+        (Train(balance_weight=0.0), Weights(0.001, 0.3)),
+        (Train(balance="auxiliary"), Weights(0.0, 0.3, expert=0.001)),
+        (Train(balance="auxiliary", balance_weight=[(0, 0.5)]), Weights(0.0, 0.3, expert=0.5)),
+        (Train(balance="none"), Weights(0.0, 0.3)),
+        (Train(balance="none", balance_weight=0.5), Weights(0.0, 0.3)),
+        (Train(model=Model(preset="16b", gate="softmax")), Weights(0.0, 0.3, expert=0.001)),
+        (Train(model=Model(preset="236b", **V2)), Weights(0.0, 0.3, 0.0, 0.003, 0.05, 0.02)),
+        (
+            Train(model=Model(preset="236b", **V2), device_balance_weight=0.0, balance_weight=0.1),
+            Weights(0.0, 0.3, 0.0, 0.1, 0.0, 0.02),
+        ),
+        (Train(model=Model(preset="236b", gate="softmax")), Weights(0.0, 0.3, expert=0.003)),
+        (Train(model=Model(**V2)), Weights(0.0, 0.3, expert=0.001)),
+        (Train(model=Model(preset="236b", **V2), balance="none"), Weights(0.0, 0.3)),
+    ],
+)
+def test_what_is_absent_is_what_the_reports_took(train: Train, weights: Weights) -> None:
+    assert find_weights(train, plan_phases(8, None, [16]), 1) == weights
 
 
 def test_one_value_is_one_phase() -> None:

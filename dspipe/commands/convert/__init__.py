@@ -1,1 +1,1 @@
-"""`dspipe convert`: what dspipe made → files of other libraries; what is converted decides how."""
+"""`dspipe convert`: what dspipe made → what other libraries read, and models back; FROM decides how."""

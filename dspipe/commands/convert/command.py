@@ -1,4 +1,4 @@
-"""`dspipe convert FROM TO`: FROM decides what is converted; as yet, packed rows."""
+"""`dspipe convert FROM TO`: FROM decides what is converted: packed rows, a model, another's model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dspipe.commands.convert import datatrove, megatron
 from dspipe.commands.convert.packed import PackedRows, open_packed
 from dspipe.commands.terminal import plain, print_json, show_size
 from dspipe.recipe import RecipeError
+from dspipe.shards import open_artifact, read_manifest
 
 
 class Format(NamedTuple):
@@ -30,11 +31,44 @@ FORMATS = {
 }
 
 
-def convert(source: Path, target: Path, form: str | None, force: bool, as_json: bool) -> None:
-    """Write what is at `source` in another library's files, whose names begin as `target` does."""
+def convert(
+    source: Path,
+    target: Path,
+    form: str | None,
+    dtype: str | None,
+    multi_token: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write what is at `source` as others have it, or a model of others as ours."""
     packed = open_packed(source)
-    if packed is None:
-        raise RecipeError(f"{source}: nothing to convert; give packed rows, e.g. shards/smoke/sequences/L256")
+    if packed is not None:
+        if dtype is not None or not multi_token:
+            raise RecipeError(f"{source}: holds packed rows; --dtype and --no-mtp go with models")
+        return convert_rows(source, packed, target, form, force, as_json)
+    manifest = read_manifest(source) if source.is_dir() else None
+    trained = manifest is not None and manifest.artifact == "model"
+    if not trained and not (source / "config.json").is_file():
+        raise RecipeError(
+            f"{source}: nothing to convert; give packed rows, a trained model or a folder of Hugging Face's, "
+            "e.g. shards/smoke/sequences/L256 or shards/smoke/model"
+        )
+    if form is not None:
+        raise RecipeError(f"{source}: holds a model; --format goes with packed rows")
+    if target.exists() and target.samefile(source):
+        raise RecipeError(f"{target}: is what is to be converted; give another name")
+    from dspipe.commands.convert.models import export_model, import_model
+
+    if trained:
+        export_model(open_artifact(source), target, dtype, multi_token, force, as_json)
+    else:
+        import_model(source, target, dtype, multi_token, force, as_json)
+
+
+def convert_rows(
+    source: Path, packed: PackedRows, target: Path, form: str | None, force: bool, as_json: bool
+) -> None:
+    """Write rows in another library's files, whose names begin as `target` does."""
     if form is None:
         raise RecipeError(f"{source}: holds packed rows; say for whom: --format {' or '.join(FORMATS)}")
     library = FORMATS[form]

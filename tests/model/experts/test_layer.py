@@ -1,8 +1,10 @@
 import pytest
 import torch
 
-from dspipe.model.experts import Experts, choose_experts, sort_by_expert
-from tests.reference.moe_loop import balance, run_layer
+from dspipe.model.experts.gate import choose_experts
+from dspipe.model.experts.grouped import sort_by_expert
+from dspipe.model.experts.layer import Experts
+from tests.reference.moe_loop import run_layer
 from tests.reference.networks import small_network
 
 GATES = [
@@ -87,31 +89,3 @@ def test_places_are_sorted_by_expert_and_stable_within_one() -> None:
     assert dispatch.order_M.tolist() == [1, 4, 3, 0, 2, 5]
     assert dispatch.place_NK.tolist() == [[3, 0], [4, 2], [1, 5]]
     assert dispatch.ends_E.tolist() == [2, 3, 6, 6]
-
-
-@pytest.mark.parametrize("changes", GATES)
-def test_the_balance_term_equals_the_reports_equations(changes: dict[str, object]) -> None:
-    layer, x = make_layer(**changes), random_input(3)
-    valid = torch.arange(13) < torch.tensor([[13], [6], [0]])
-    fast, slow = layer(x, valid)[1].sequence_sum, balance(layer, x, valid)
-    torch.testing.assert_close(fast, slow, rtol=1e-5, atol=1e-6)
-    gradients = [torch.autograd.grad(term, layer.gate.weight)[0] for term in (fast, slow)]
-    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-6)
-
-
-def test_perfect_balance_has_a_term_of_one() -> None:
-    layer = make_layer(chosen_experts=8)
-    with torch.no_grad():
-        layer.gate.weight.zero_()
-    report = layer(random_input(1), torch.ones(1, 13, dtype=torch.bool))[1]
-    torch.testing.assert_close(report.sequence_sum, torch.tensor(1.0))
-
-
-def test_padding_is_not_counted() -> None:
-    layer, x = make_layer(), random_input()
-    valid = torch.arange(13) < torch.tensor([[5], [0]])
-    report = layer(x, valid)[1]
-    alone = layer(x[:1, :5], torch.ones(1, 5, dtype=torch.bool))[1]
-    assert report.loads_E.sum() == 5 * 3
-    assert torch.equal(report.loads_E, alone.loads_E)
-    torch.testing.assert_close(report.sequence_sum, alone.sequence_sum)

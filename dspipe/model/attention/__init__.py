@@ -1,0 +1,1 @@
+"""Multi-head latent attention: hidden states → what each token draws from the tokens before it."""

@@ -23,6 +23,7 @@ from typing import Any
 
 import msgspec
 import torch
+from drawing import draw_lines
 
 from dspipe.bench.machine import describe_machine
 from dspipe.reading import apply_assignment, check_recipe
@@ -37,9 +38,6 @@ MODES = ("bias", "auxiliary", "none")
 POINTS = 200  # of a curve, each a mean of the steps since the one before
 PUBLISHED = {"bias": "0.04", "auxiliary": "0.72"}  # arXiv 2408.15664, table 2, of 1B parameters
 PACKAGES = ("torch", "numpy", "pyarrow")
-WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 640, 360, 60, 24, 100, 48  # of the plot, and its margins
-COLOURS = {"bias": "#0b6e99", "auxiliary": "#5b8c2a", "none": "#c2571a"}
-BETWEEN_NAMES = 16
 
 Line = dict[str, Any]
 
@@ -181,50 +179,12 @@ def show_table(lines: list[Line]) -> Iterator[str]:
 
 def draw(lines: list[Line]) -> str:
     """An SVG of MaxVio per batch over the steps."""
-    curves = {line["balance"]: line["curve"] for line in lines}
-    steps = max(point["step"] for curve in curves.values() for point in curve)
-    most = max(1, ceil(max(point["max_violation"] for curve in curves.values() for point in curve)))
-    drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
-        'font-size="13" fill="#333"><title>MaxVio per batch, three ways to balance</title>',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        *draw_axes(steps, most),
-        *draw_curves(curves, steps, most),
-        "</svg>\n",
-    ]
-    return "\n".join(drawn)
-
-
-def place_across(step: float, steps: int) -> float:
-    return round(LEFT + (WIDTH - LEFT - RIGHT) * step / steps, 1)
-
-
-def place_down(violation: float, most: int) -> float:
-    return round(TOP + (HEIGHT - TOP - BOTTOM) * (1 - violation / most), 1)
-
-
-def draw_axes(steps: int, most: int) -> Iterator[str]:
-    for fourth in range(5):
-        violation, step = most * fourth / 4, round(steps * fourth / 4)
-        down, across = place_down(violation, most), place_across(step, steps)
-        yield f'<path d="M{LEFT} {down}H{WIDTH - RIGHT}" stroke="#ddd"/>'
-        yield f'<text x="{LEFT - 8}" y="{down + 4}" text-anchor="end">{violation:g}</text>'
-        yield f'<text x="{across}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{step:,}</text>'
-    yield f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">steps</text>'
-
-
-def draw_curves(curves: dict[str, list[Line]], steps: int, most: int) -> Iterator[str]:
-    """A line for each, with its name behind its end; names do not lie upon each other."""
-    highest = float(HEIGHT)
-    for name in sorted(curves, key=lambda name: curves[name][-1]["max_violation"]):
-        points = [
-            (place_across(point["step"], steps), place_down(point["max_violation"], most))
-            for point in curves[name]
-        ]
-        path, colour = " ".join(f"{across},{down}" for across, down in points), COLOURS[name]
-        yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-        highest = min(points[-1][1] + 4, highest - BETWEEN_NAMES)
-        yield f'<text x="{points[-1][0] + 8}" y="{highest}" fill="{colour}">{name}</text>'
+    curves = {
+        line["balance"]: [(point["step"], point["max_violation"]) for point in line["curve"]]
+        for line in lines
+    }
+    most = max(1, ceil(max(point[1] for curve in curves.values() for point in curve)))
+    return draw_lines("MaxVio per batch, three ways to balance", "steps", curves, 0, most)
 
 
 if __name__ == "__main__":

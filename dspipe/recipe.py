@@ -537,13 +537,50 @@ class Model(Table, frozen=True):
     )
 
 
+Width = Literal["fp8", "bf16"]
+
+
 class Fp8(Table, frozen=True):
     mode: Annotated[
-        Literal["off", "auto"],
+        Literal["off", "emulate", "on", "auto"],
         Meta(
-            description="`auto` takes FP8 where this version and machine have it; this version has none yet"
+            description="`on`: by a GPU's 8-bit units; `emulate`: the same codes on any machine, multiplied "
+            "in float32; `auto`: each product as it is faster here, measured at the start; `off`: none"
         ),
     ] = "auto"
+    fprop: Annotated[
+        Width, Meta(description="outputs of products with weights; `bf16`: as without FP8, here and below")
+    ] = "fp8"
+    dgrad: Annotated[Width, Meta(description="gradients by their inputs")] = "fp8"
+    wgrad: Annotated[Width, Meta(description="gradients by their weights")] = "fp8"
+    scales: Annotated[
+        Literal["report", "float32", "power"],
+        Meta(
+            description="of tiles; `power`: powers of two; `report`: those for the output of attention and "
+            "for what goes to experts, float32 else"
+        ),
+    ] = "report"
+    inputs: Annotated[
+        Width | None,
+        Meta(
+            description="how inputs of products are kept for the backward pass, and so how wgrad finds them; "
+            'absent: `fp8`, but `bf16` with `auto` or `wgrad = "bf16"`'
+        ),
+    ] = None
+    attention: Annotated[
+        Literal["e5m6", "bf16"] | None,
+        Meta(
+            description="how the output of attention is kept for the backward pass, in 12 bits or 16; "
+            "absent: `e5m6`, but `bf16` with `auto`"
+        ),
+    ] = None
+    activations: Annotated[
+        Width | None,
+        Meta(
+            description="how inputs of SwiGLU are kept for the backward pass, with `fp8` its outputs are "
+            "made again from them; absent: `fp8`, but `bf16` with `auto`"
+        ),
+    ] = None
 
 
 class Train(Table, frozen=True):
@@ -625,10 +662,21 @@ class Train(Table, frozen=True):
         str | None,
         Meta(description="folder of a trained model, or of an imported one, whose weights to begin with"),
     ] = None
+    moments: Annotated[
+        Literal["bfloat16", "float32"], Meta(description="of AdamW's two moments, between steps")
+    ] = "bfloat16"
+    recompute: Annotated[
+        list[Literal["norms", "projections", "activations"]] | None,
+        Meta(
+            description="what is made again for the backward pass, with the same bits, not kept: outputs of "
+            "norms, queries, keys and values from MLA's latents, outputs of SwiGLU; absent: all with "
+            "`fp8.mode` `emulate` or `on`, else none"
+        ),
+    ] = None
     checkpoint_steps: Annotated[Count, Meta(description="steps between checkpoints")] = 100
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
-        Meta(description="of the computation; `auto`: bfloat16 on a GPU, float32 on a CPU"),
+        Meta(description="of the computation; `auto`: bfloat16 on a GPU and with FP8, float32 on a CPU"),
     ] = "auto"
     deterministic: Annotated[
         bool,
@@ -703,6 +751,48 @@ PRESETS: dict[str, dict[str, Any]] = {
         groups=8, chosen_groups=4, initial_deviation=0.006,
     ),
 }  # fmt: skip
+
+
+class Keeping(Struct, frozen=True):
+    """How a training keeps what its backward pass needs.
+
+    `width`: bytes of the type that is computed in, `moment_width`: of a moment of AdamW. `fp8`: weights have
+    codes beside them. Then what is kept as codes, and what is made again.
+    """
+
+    width: int
+    moment_width: int = 2
+    fp8: bool = False
+    codes_of_inputs: bool = False
+    codes_of_attention: bool = False
+    codes_of_activations: bool = False
+    again: frozenset[str] = frozenset()
+
+
+AGAIN = frozenset(("norms", "projections", "activations"))
+
+
+def resolve_keeping(train: Train, width: int, fp8: bool) -> Keeping:
+    """fp8: whether products are made from codes of 8 bits, as `train.fp8.mode` says or `auto` finds."""
+    moments = 2 if train.moments == "bfloat16" else 4
+    sparing = fp8 and train.fp8.mode != "auto"  # which is for speed, and keeps in codes what it is told to
+    again = (AGAIN if sparing else frozenset()) if train.recompute is None else frozenset(train.recompute)
+    if not fp8:
+        return Keeping(width, moments, again=again)
+
+    def codes(setting: str | None) -> bool:
+        return sparing if setting is None else setting != "bf16"
+
+    inputs = train.fp8.inputs or ("bf16" if train.fp8.wgrad == "bf16" else None)
+    return Keeping(
+        width,
+        moments,
+        fp8=True,
+        codes_of_inputs=codes(inputs),
+        codes_of_attention=codes(train.fp8.attention),
+        codes_of_activations=codes(train.fp8.activations),
+        again=again,
+    )
 
 
 class Balance(Struct, frozen=True):

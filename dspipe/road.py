@@ -19,6 +19,7 @@ class Stage:
     writes: tuple[str, ...]
     version: int
     outside: str | None = None  # module:function that describes what it reads from outside the run
+    needs: str | None = None  # module:function that refuses settings which this machine cannot do
     grows: str | None = None  # the setting that may be raised later: the work is continued, not refused
     neutral: tuple[str, ...] = ()  # settings that no byte of what it writes depends on
     late: tuple[str, ...] = ()  # settings of the end of its work alone: changed, the end is done again
@@ -66,10 +67,12 @@ ROAD = (
         "train",
         ("sequences", "tokenizer"),
         ("model",),
-        3,
+        4,
         outside="dspipe.train.start:describe_start",
+        needs="dspipe.train.needs:check_machine",
         grows="steps",
-        neutral=("checkpoint_steps", "start"),  # what the start holds is described, where it lies is not
+        # what the start holds is described, where it lies is not
+        neutral=("checkpoint_steps", "recompute", "start"),
         late=("evaluation_tokens",),
     ),
     Stage("export", ("model",), ("hf",), 2),
@@ -86,8 +89,20 @@ def load_run(stage: Stage) -> Callable[..., None]:
 
 def describe_outside(stage: Stage, settings: Any) -> list[dict[str, Any]]:
     """What the stage reads from outside the run, as manifest entries with a digest each."""
-    if stage.outside is None:
-        return []
-    module, _, function = stage.outside.partition(":")
-    described: list[dict[str, Any]] = getattr(importlib.import_module(module), function)(settings)
-    return described
+    return [] if stage.outside is None else load_function(stage.outside)(settings)
+
+
+def check_needs(stage: Stage, settings: Any) -> None:
+    """Refuse settings that this machine cannot do.
+
+    Raises:
+        RecipeError: it names what to set instead.
+    """
+    if stage.needs is not None:
+        load_function(stage.needs)(settings)
+
+
+def load_function(place: str) -> Callable[[Any], Any]:
+    module, _, function = place.partition(":")
+    found: Callable[[Any], Any] = getattr(importlib.import_module(module), function)
+    return found

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dspipe.plan import PROGRESS, Step, plan
 from dspipe.recipe import DspipeError, Recipe, RecipeError
-from dspipe.road import ROAD, Stage, load_run
+from dspipe.road import ROAD, Stage, check_needs, load_run
 from dspipe.shards import (
     MANIFEST,
     Journal,
@@ -66,6 +66,9 @@ def walk(
     """
     with locked(folder):
         steps = plan(recipe, folder, stages, rebuild)  # refuses before anything is deleted
+        for step in steps:
+            if step.state not in ("used", "done"):
+                check_needs(step.stage, getattr(recipe, step.stage.name))
         marker = folder / PROGRESS / REBUILD
         if rebuild is not None:
             steps = begin_rebuild(recipe, folder, steps, rebuild, marker)

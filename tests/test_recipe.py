@@ -103,7 +103,7 @@ REFUSALS: list[tuple[str, str]] = [
         "[train]\nbalance = 'auxiliary'\ndevice_balance_weight = 0.05",
         "train.device_balance_weight: counts for nothing with one group; leave it out",
     ),
-    ("[train.fp8]\nmode = 'on'", "'on' is not one of: off, auto"),
+    ("[train.fp8]\nmode = 'half'", "'half' is not one of: off, emulate, on, auto"),
     ("[pack]\nsequence_length = 4", "pack.sequence_length: 4 is too short"),
     ("[pack]\nsequence_length = [64, 256]\noverlap = 64", "pack.overlap: it may be half of a row of 64"),
     ('[pack]\nmode = "concatenate"\noverlap = 4', 'pack.overlap: it goes with pack.mode = "best-fit"'),

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from dspipe.fp8.native import find_obstacle
 from dspipe.plan import make_header, plan, stages_until
 from dspipe.reading import check_recipe
 from dspipe.recipe import DspipeError, Recipe, RecipeError
@@ -160,6 +162,15 @@ def test_a_missing_file_and_an_empty_source_end_in_a_sentence(tmp_path: Path) ->
     (tmp_path / "source.jsonl").write_text("")
     with pytest.raises(DspipeError, match="nothing was extracted"):
         go(tmp_path, recipe)
+
+
+@pytest.mark.skipif(find_obstacle(torch.device("cuda")) is None, reason="this machine has 8-bit units")
+def test_what_the_machine_cannot_do_is_refused_before_any_stage_has_worked(tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, train={"fp8": {"mode": "on"}})
+    with pytest.raises(RecipeError, match=r'train\.fp8\.mode: "on" wants 8-bit units'):
+        go(tmp_path, recipe, "train")
+    assert read_manifest(tmp_path / "run" / "documents") is None
+    assert states(go(tmp_path, recipe))["mix"] == "to do"  # which does not want them
 
 
 def test_shares_that_cannot_be_met_leave_the_earlier_stages(tmp_path: Path) -> None:

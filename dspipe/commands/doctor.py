@@ -42,7 +42,7 @@ def examine() -> dict[str, Any]:
         "disk": f"{show_gigabytes(shutil.disk_usage('.').free)} free here",
         "packages": {name: version_of(name) for name in PACKAGES},
         "training": describe_training(),
-        "fp8": "not in this version; train.fp8.mode = auto trains in bfloat16 or float32",
+        "fp8": describe_fp8(),
         "machines": "one; a cluster is not in this version",
         "kernels": describe_kernels(),
     }
@@ -76,6 +76,24 @@ def describe_training() -> str:
     if device.type == "cuda":
         return f"{found}; {show_gigabytes(torch.cuda.get_device_properties(device).total_memory)}"
     return f"{found}; presets above smoke want a GPU"
+
+
+def describe_fp8() -> dict[str, str] | str:
+    """What each of train.fp8.mode does here."""
+    try:
+        import torch
+    except ImportError:
+        return "torch is missing"
+    from dspipe.fp8.native import find_obstacle
+
+    obstacle = find_obstacle(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    if obstacle:
+        return {"on": f"refused, {obstacle}", "auto": "as off", "emulate": "the same codes, in float32"}
+    return {
+        "on": "8-bit units, through torch's scaled_mm; experts one after the other",
+        "auto": "each product by 8-bit units or not, as is faster, measured when training begins",
+        "emulate": "the same codes, in float32",
+    }
 
 
 def describe_kernels() -> str:

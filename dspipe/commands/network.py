@@ -7,18 +7,22 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from dspipe.bpe.layout import list_tokens, model_rows
 from dspipe.commands.terminal import show_size
-from dspipe.model.costs import Memory, Operations, count_operations, count_parameters, estimate_memory
-from dspipe.recipe import Recipe, packed_lengths
+from dspipe.model.costs import Operations, count_operations, count_parameters
+from dspipe.model.memory import Memory, estimate_memory
+from dspipe.recipe import Recipe, Train, packed_lengths, resolve_keeping
 from dspipe.shards import read_manifest
 
 WIDTHS = {"float32": 4, "bfloat16": 2}
+CODES = "with FP8"
 MEANINGS = {
     "weights": "weights",
     "gradients": "gradients",
     "moments": "moments of AdamW",
-    "copies": "weights in bfloat16",
+    "codes": "weights in 8 bits",
     "attention": "kept for the backward pass: attention",
     "mlps": "  MLPs and experts",
     "residual": "  norms and the residual stream",
@@ -48,12 +52,24 @@ def describe_network(recipe: Recipe, run: Path) -> dict[str, Any]:
             "parts": parts,
         },
         "operations": sum_operations(count_operations(model, vocabulary, length)) | {"length": length},
-        "memory": {"rows": rows, "length": length}
-        | {
-            dtype: sum_memory(estimate_memory(model, vocabulary, rows * length, width))
-            for dtype, width in WIDTHS.items()
-            if settings.dtype in ("auto", dtype)
-        },
+        "memory": {"rows": rows, "length": length, **list_memory(settings, vocabulary, rows * length)},
+    }
+
+
+def list_memory(settings: Train, vocabulary: int, tokens: int) -> dict[str, Any]:
+    """In each type that the training may compute in, and with FP8; `auto` is shown as off and as on."""
+    mode, exact = settings.fp8.mode, settings.dtype == "float32"
+    ways = {
+        dtype: resolve_keeping(settings, width, False)
+        for dtype, width in WIDTHS.items()
+        if settings.dtype in ("auto", dtype) and mode in ("auto", "off")
+    }
+    if mode != "off":
+        asked = replace(settings, fp8=replace(settings.fp8, mode="on"))
+        ways[CODES] = resolve_keeping(asked, WIDTHS["float32" if exact else "bfloat16"], True)
+    return {
+        way: sum_memory(estimate_memory(settings.model, vocabulary, tokens, keeping))
+        for way, keeping in ways.items()
     }
 
 
@@ -105,7 +121,7 @@ def show_network(content: dict[str, Any]) -> Iterator[str]:
     yield show_row("a token meets", show_count(parameters["active"]))
     more = parameters["multi_token"], operations["multi_token"]
     yield show_row("multi-token prediction, beside", show_count(more[0]), show_billions(more[1]))
-    dtypes = [dtype for dtype in WIDTHS if dtype in memory]
+    dtypes = [way for way in (*WIDTHS, CODES) if way in memory]
     yield show_row(f"memory, {memory['rows']:,} x {memory['length']:,} tokens at a time", *dtypes)
     for name in [field.name for field in fields(Memory)]:
         yield show_row(MEANINGS[name], *(show_size(memory[dtype][name]) for dtype in dtypes))

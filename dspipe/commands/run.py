@@ -35,10 +35,8 @@ DISK_SHARE = {
 }
 BYTES_PER_DOCUMENT = 2000  # of source files, where the documents are not counted yet; seen on the same pages
 BYTES_PER_TOKEN = 80  # of tokenizer.json
-BYTES_PER_PARAMETER = {
-    "model": 28,
-    "hf": 2,
-}  # weights, moments, and the new checkpoint beside the old; bfloat16
+BYTES_OF_MODEL = {"bfloat16": 20, "float32": 28}  # a parameter: weights, and twice what a checkpoint has
+BYTES_OF_EXPORT = 2  # a parameter: bfloat16
 
 
 def run(
@@ -208,9 +206,10 @@ def estimate_disk(recipe: Recipe, artifact: str, source: int) -> int:
     """Bytes that an artifact will take, about, from the bytes of the source files."""
     from dspipe.model.costs import count_parameters
 
-    if artifact in BYTES_PER_PARAMETER:
+    if artifact in ("model", "hf"):
         parameters = count_parameters(recipe.train.model, recipe.tokenizer.vocab_size + 128)
-        return BYTES_PER_PARAMETER[artifact] * parameters.total
+        each = BYTES_OF_MODEL[recipe.train.moments] if artifact == "model" else BYTES_OF_EXPORT
+        return each * parameters.total
     if artifact == "tokenizer":
         return BYTES_PER_TOKEN * recipe.tokenizer.vocab_size
     copies = 1 + len(packed_lengths(recipe.pack)) if artifact == "sequences" else 1

@@ -16,10 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dspipe.fp8.formats import E4M3, LARGEST, LEAST_SCALE, encode, find_scales
+
 BLOCK = 128
-E4M3 = torch.float8_e4m3fn
-LARGEST = 448.0  # of E4M3
-LEAST_SCALE = 2.0**-149  # of float32: a scale is never rounded to zero
 
 
 def count_blocks(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -83,14 +82,8 @@ def list_candidates(largest: Tensor) -> Iterator[Tensor]:
     448 · scale is rounded, so that what leads back can be a neighbour, where scales were computed otherwise
     than here. Later releases of DeepSeek have powers of two.
     """
-    usual = torch.where(largest > 0, (largest / LARGEST).clamp_min(LEAST_SCALE), 1.0)
+    usual = find_scales(largest, LARGEST[E4M3])
     yield usual
     yield torch.nextafter(usual, torch.full_like(usual, torch.inf))
     yield torch.nextafter(usual, torch.zeros_like(usual)).clamp_min(LEAST_SCALE)
-    fraction, exponent = torch.frexp(usual)
-    yield torch.ldexp(torch.ones_like(usual), exponent - (fraction == 0.5).int())
-
-
-def encode(values: Tensor, scales: Tensor) -> Tensor:
-    """The nearest codes; clamped first, because the cast itself makes NaN of what is too large."""
-    return (values / scales).clamp(-LARGEST, LARGEST).to(E4M3)
+    yield find_scales(largest, LARGEST[E4M3], power=True)

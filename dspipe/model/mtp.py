@@ -16,8 +16,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dspipe.model.keeping import made_again
 from dspipe.model.norm import Norm
 from dspipe.model.precision import raise_precision
+from dspipe.model.products.linear import Linear
 from dspipe.recipe import Model
 
 
@@ -32,12 +34,15 @@ class Depth(nn.Module):
         super().__init__()
         self.embedding_norm = Norm(config.width, config.norm_epsilon)
         self.hidden_norm = Norm(config.width, config.norm_epsilon)
-        self.projection = nn.Linear(2 * config.width, config.width, bias=False)
+        self.projection = Linear(2 * config.width, config.width)
         self.block = block
         self.norm = Norm(config.width, config.norm_epsilon)
 
     def join(self, embedded_BLD: Tensor, hidden_BLD: Tensor) -> Tensor:
         """The block's input, in float32."""
-        joined = torch.cat([self.embedding_norm(embedded_BLD), self.hidden_norm(hidden_BLD)], -1)
-        projected_BLD: Tensor = self.projection(joined)
+        with made_again("norms", self.normalize, embedded_BLD, hidden_BLD) as joined:
+            projected_BLD: Tensor = self.projection(joined)
         return raise_precision(projected_BLD)  # the residual stream stays float32
+
+    def normalize(self, embedded_BLD: Tensor, hidden_BLD: Tensor) -> Tensor:
+        return torch.cat([self.embedding_norm(embedded_BLD), self.hidden_norm(hidden_BLD)], -1)

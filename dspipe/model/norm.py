@@ -26,9 +26,8 @@ class Norm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        x = raise_precision(x)
         if x.is_cuda:
-            return F.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+            return F.rms_norm(raise_precision(x), self.weight.shape, self.weight, self.epsilon)
         y: Tensor = RootMeanSquare.apply(x, self.weight, self.epsilon)  # type: ignore[no-untyped-call]
         return y
 
@@ -40,19 +39,20 @@ class RootMeanSquare(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        wide = raise_precision(x)
+        length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
         scale = length.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
         ctx.save_for_backward(x, weight_D, scale)
-        y: Tensor = (x * scale).mul_(weight_D)
+        y: Tensor = (wide * scale).mul_(weight_D)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         x, weight_D, scale = ctx.saved_tensors
-        normed = x * scale
+        normed = raise_precision(x) * scale
         weight_grad = (grad * normed).flatten(0, -2).sum(0)
         weighted = grad * weight_D
         along = torch.linalg.vecdot(weighted, normed).unsqueeze(-1).div_(x.shape[-1])
         x_grad: Tensor = weighted.sub_(normed.mul_(along)).mul_(scale)
-        return x_grad, weight_grad, None
+        return x_grad.to(x.dtype), weight_grad, None

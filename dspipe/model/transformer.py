@@ -22,6 +22,7 @@ from dspipe.model.attention.layer import Attention
 from dspipe.model.attention.rope import compute_rotations
 from dspipe.model.experts.balance import BalanceReport
 from dspipe.model.experts.layer import Experts, GatedMLP
+from dspipe.model.keeping import made_again
 from dspipe.model.mtp import Depth
 from dspipe.model.norm import Norm
 from dspipe.recipe import Model
@@ -52,12 +53,13 @@ class Block(nn.Module):
     def forward(
         self, x_BLD: Tensor, rotations_LP: Tensor, valid_BL: Tensor, ends_D: Tensor | None = None
     ) -> tuple[Tensor, BalanceReport | None]:
-        x_BLD = x_BLD + self.attention(self.attention_norm(x_BLD), rotations_LP, ends_D)
-        normed_BLD = self.mlp_norm(x_BLD)
-        if isinstance(self.mlp, GatedMLP):
-            return x_BLD + self.mlp(normed_BLD), None
-        y_BLD, report = self.mlp(normed_BLD, valid_BL)
-        return x_BLD + y_BLD, report
+        with made_again("norms", self.attention_norm, x_BLD) as normed_BLD:
+            x_BLD = x_BLD + self.attention(normed_BLD, rotations_LP, ends_D)
+        with made_again("norms", self.mlp_norm, x_BLD) as normed_BLD:
+            if isinstance(self.mlp, GatedMLP):
+                return x_BLD + self.mlp(normed_BLD), None
+            y_BLD, report = self.mlp(normed_BLD, valid_BL)
+            return x_BLD + y_BLD, report
 
 
 class Transformer(nn.Module):

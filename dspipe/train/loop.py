@@ -13,23 +13,27 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from dspipe.batch import PackedBatch
+from dspipe.model.products.linear import use_products
 from dspipe.model.transformer import Transformer, build_transformer
 from dspipe.recipe import DspipeError, Train
 from dspipe.shards import sync, write_file
+from dspipe.train.arithmetic import PLAINLY, Arithmetic, choose_arithmetic, list_shapes
 from dspipe.train.balance import average_violation, max_violations, update_biases
+from dspipe.train.diagnosis import locate_bad_numbers
 from dspipe.train.loading.loader import RowLoader
 from dspipe.train.loss import Losses, compute_losses, count_targets
 from dspipe.train.machine import choose_device, choose_precision, describe_computation
-from dspipe.train.optimizer import build_optimizer, clip_gradient, learning_rate, update_weights
-from dspipe.train.schedule import Weights, find_weights
+from dspipe.train.optimizer import AdamW, clip_gradient, learning_rate
+from dspipe.train.schedule import Phase, Weights, find_weights
 from dspipe.train.start import load_start
 from dspipe.train.state import (
     Progress,
@@ -76,7 +80,8 @@ class Run:
     """What changes from step to step."""
 
     network: Transformer
-    optimizer: torch.optim.AdamW
+    optimizer: AdamW
+    arithmetic: Arithmetic
     progress: Progress
 
 
@@ -100,8 +105,8 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     training = identify_training(settings, vocabulary, loader.counts)
-    run = start_run(settings, vocabulary, folder, training)
-    say(describe_computation(run.network.head.device, settings))
+    run = start_run(settings, vocabulary, folder, training, loader.phases, say)
+    say(describe_computation(run.network.head.device, settings, run.arithmetic.mode))
     first, pinned = run.progress.step + 1, run.network.head.device.type == "cuda"
     with (
         open(folder / "metrics.jsonl", "a", encoding="utf-8") as lines,
@@ -120,16 +125,26 @@ def train(
     return run.network
 
 
-def start_run(settings: Train, vocabulary: int, folder: Path, training: str) -> Run:
+def start_run(
+    settings: Train,
+    vocabulary: int,
+    folder: Path,
+    training: str,
+    phases: Sequence[Phase],
+    say: Callable[[str], None],
+) -> Run:
     """A fresh network, that of `train.start`, or that of the checkpoint, to which metrics are cut back."""
     loaded = load_checkpoint(folder / "checkpoint", training)
     device = choose_device(settings.deterministic)
     network = build_transformer(settings.model, vocabulary, settings.seed or 0).to(device)
     if loaded is None:
         load_start(network, settings, vocabulary)
-    optimizer = build_optimizer(network, settings)
+    shapes = list_shapes(network, list_sizes(settings, phases), settings.model.chosen_experts)
+    arithmetic = choose_arithmetic(settings, device, shapes, folder / "checkpoint", training, say)
+    use_products(network, arithmetic.products)
+    optimizer = AdamW(network, settings, arithmetic.products.refresh)
     loads_SE = torch.zeros(len(network.sparse_layers), settings.model.experts, dtype=torch.int64)
-    run = Run(network, optimizer, Progress(0, 0, loads_SE, loads_SE.clone()))
+    run = Run(network, optimizer, arithmetic, Progress(0, 0, loads_SE, loads_SE.clone()))
     if loaded is not None:
         restore_state(network, optimizer, loaded[0])
         run.progress = loaded[1]
@@ -144,6 +159,15 @@ def start_run(settings: Train, vocabulary: int, folder: Path, training: str) -> 
     return run
 
 
+def list_sizes(settings: Train, phases: Sequence[Phase]) -> list[int]:
+    """Tokens of every micro-batch that there is, the last ones of steps among them."""
+    sizes = set()
+    for _, size, length, _ in phases:
+        at_a_time = min(settings.micro_batch or size, size)
+        sizes |= {at_a_time * length, (size % at_a_time or at_a_time) * length}
+    return sorted(sizes)
+
+
 def run_step(
     run: Run, settings: Train, loader: RowLoader, batches: Generator[PackedBatch], step: int
 ) -> StepMetrics:
@@ -151,22 +175,24 @@ def run_step(
     batch = next(batches)
     waited = time.perf_counter() - started
     rate, weights = learning_rate(settings, step), find_weights(settings, loader.phases, step)
-    losses, loads_SE = accumulate_gradient(run.network, batch, settings, weights)
+    losses, loads_SE = accumulate_gradient(run.network, batch, settings, weights, run.arithmetic)
     norm = float(clip_gradient(run.network, settings.clip_norm))
     if not math.isfinite(losses["loss"] or 0.0) or not math.isfinite(norm):
         rows = ", ".join(loader.describe_rows(step))
+        again = partial(accumulate_gradient, run.network, batch, settings, weights, run.arithmetic)
+        place = locate_bad_numbers(run.network, again)
         raise DspipeError(
-            f"step {step}: the loss is {losses['loss']} and the gradient's norm {norm}; "
-            f"lower train.learning_rate, or look at rows {rows}"
+            f"step {step}: the loss is {losses['loss']} and the gradient's norm {norm}"
+            + (f"; first, {place}" if place else "")
+            + f"; lower train.learning_rate, or look at rows {rows}"
         )
-    update_weights(run.optimizer, rate)
+    run.optimizer.step(rate)
     update_biases(run.network.sparse_layers.values(), loads_SE, weights.bias_speed)
     loads_SE = loads_SE.cpu()
     violations = max_violations(loads_SE)
     before = run.progress
-    run.progress = Progress(
-        step, before.tokens + int(batch.valid_BL.sum()), before.loads_SE + loads_SE, loads_SE
-    )
+    tokens = before.tokens + int(batch.valid_BL.sum())
+    run.progress = Progress(step, tokens, before.loads_SE + loads_SE, loads_SE)
     return StepMetrics(
         step=step,
         tokens=run.progress.tokens,
@@ -185,7 +211,11 @@ def run_step(
 
 
 def accumulate_gradient(
-    network: Transformer, batch: PackedBatch, settings: Train, weights: Weights
+    network: Transformer,
+    batch: PackedBatch,
+    settings: Train,
+    weights: Weights,
+    arithmetic: Arithmetic = PLAINLY,
 ) -> tuple[dict[str, float | None], Tensor]:
     """Forward and backward over all micro-batches; returns the step's losses and `loads_SE`."""
     device = network.head.device
@@ -199,7 +229,8 @@ def accumulate_gradient(
     for start in range(0, rows, size):
         part = batch.rows(start, start + size).to(device)
         with choose_precision(device, settings):
-            output = network(part)
+            with arithmetic.keep():
+                output = network(part)
             losses = compute_losses(output, network.head, part, counts, weights)
         losses.total.backward()  # type: ignore[no-untyped-call]
         loads_SE += output.loads_SE

@@ -7,7 +7,7 @@ import os
 
 import torch
 
-from dspipe.model.attention.kernels import describe_kernel, probe_kernels
+from dspipe.model.attention.kernels import choose_kernel, describe_kernel
 from dspipe.recipe import Train
 
 
@@ -27,7 +27,8 @@ def choose_device(deterministic: bool = True) -> torch.device:
 
 
 def choose_dtype(device: torch.device, settings: Train) -> torch.dtype:
-    bfloat16 = settings.dtype == "bfloat16" or (settings.dtype == "auto" and device.type == "cuda")
+    narrow = device.type == "cuda" or settings.fp8.mode in ("emulate", "on")
+    bfloat16 = settings.dtype == "bfloat16" or (settings.dtype == "auto" and narrow)
     return torch.bfloat16 if bfloat16 else torch.float32
 
 
@@ -37,13 +38,15 @@ def choose_precision(device: torch.device, settings: Train) -> contextlib.Abstra
     return contextlib.nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
-def describe_computation(device: torch.device, settings: Train) -> str:
+def describe_computation(device: torch.device, settings: Train, fp8: str = "off") -> str:
     """For people: `cpu, 2 threads, float32; attention flash 48/32 (values widened to 48), over rows`."""
     model, dtype, apart = settings.model, choose_dtype(device, settings), settings.attention == "document"
     widths = model.head_width + model.rope_width, model.value_width
-    kernel = probe_kernels(device, dtype, *widths, apart, torch.are_deterministic_algorithms_enabled())
+    kernel = choose_kernel(device, dtype, widths, apart)
     cpu = f"cpu, {torch.get_num_threads()} threads"
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu
     over = "documents" if apart else "rows"
     name = str(dtype).removeprefix("torch.")
+    if fp8 != "off":
+        name += ", products in FP8" if fp8 == "on" else ", products from FP8 codes"
     return f"{where}, {name}; attention {describe_kernel(kernel, *widths)}, over {over}"

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import torch
 import xxhash
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from dspipe.recipe import DspipeError, Train
 from dspipe.shards import remove_leftovers, replacing, write_file
+from dspipe.train.optimizer import MOMENTS, AdamW
 from dspipe.train.start import describe_start
 
 
@@ -40,7 +40,7 @@ class Progress:
     last_loads_SE: Tensor
 
 
-def collect_state(network: nn.Module, optimizer: torch.optim.AdamW, progress: Progress) -> dict[str, Tensor]:
+def collect_state(network: nn.Module, optimizer: AdamW, progress: Progress) -> dict[str, Tensor]:
     """All tensors by name; nothing is copied."""
     state = dict(network.state_dict())
     for name, parameter in network.named_parameters():
@@ -49,11 +49,11 @@ def collect_state(network: nn.Module, optimizer: torch.optim.AdamW, progress: Pr
     return {**state, "run.loads": progress.loads_SE, "run.last_loads": progress.last_loads_SE}
 
 
-def restore_state(network: nn.Module, optimizer: torch.optim.AdamW, state: dict[str, Tensor]) -> None:
+def restore_state(network: nn.Module, optimizer: AdamW, state: dict[str, Tensor]) -> None:
     """Write the tensors into a network and its optimizer, which must have the shapes of those saved."""
     own = network.state_dict()
     moments = {
-        name: {key: f"optimizer.{key}.{name}" for key in ("step", "exp_avg", "exp_avg_sq")}
+        name: {key: f"optimizer.{key}.{name}" for key in ("step", *MOMENTS)}
         for name, _ in network.named_parameters()
     }
     known = {*own, *(place for places in moments.values() for place in places.values())}
@@ -71,12 +71,12 @@ def restore_state(network: nn.Module, optimizer: torch.optim.AdamW, state: dict[
 
 def identify_training(settings: Train, vocabulary: int, rows: Mapping[int, int]) -> str:
     """A digest of what determines a step's bits, given the state before it: not how far a run goes, nor how
-    often it is saved, nor on how much it is evaluated.
+    often it is saved, on how much it is evaluated, and what is made again.
 
     rows: how many there are of each length that the schedule asks for.
     """
     fixed = msgspec.to_builtins(settings)
-    for key in ("steps", "checkpoint_steps", "evaluation_tokens", "start"):  # the start is described
+    for key in ("steps", "checkpoint_steps", "evaluation_tokens", "recompute", "start"):  # which is described
         del fixed[key]
     described = [fixed, vocabulary, sorted(rows.items()), describe_start(settings)]
     content = msgspec.json.encode(described, order="deterministic")

@@ -113,7 +113,8 @@ def test_the_network_is_weighed(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert sum(model["operations"]["parts"].values()) == model["operations"]["total"]
     assert (model["memory"]["rows"], model["memory"]["length"]) == (2, 4096)
     assert model["memory"]["float32"]["weights"] == 4 * (671_026_419_200 + 11_610_068_224)
-    assert model["memory"]["bfloat16"]["copies"] > 0 == model["memory"]["float32"]["copies"]
+    assert model["memory"]["with FP8"]["codes"] > 0 == model["memory"]["float32"]["codes"]
+    assert model["memory"]["with FP8"]["attention"] < model["memory"]["bfloat16"]["attention"] / 3
     call("inspect", recipe)
     text = capsys.readouterr().out
     assert ["total", "671,026,419,200", "250.5"] in [line.split() for line in text.splitlines()]

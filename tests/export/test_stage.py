@@ -109,7 +109,7 @@ def test_multi_token_prediction_is_left_out_where_it_is_not_wanted(
 def test_training_goes_on_from_an_imported_model_with_its_tokenizer(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With γ and learning rate next to nothing the weights stay where they began."""
+    """With γ and learning rate next to nothing the weights stay where they began, zeros but for 1e-30."""
     shutil.copytree(trained / "data", tmp_path / "data")
     convert(capsys, trained / "shards" / "tiny" / "hf", tmp_path / "imported")
     still = 'start = "imported"\nbias_speed = 0.0\nweight_decay = 0.0\n'
@@ -118,7 +118,7 @@ def test_training_goes_on_from_an_imported_model_with_its_tokenizer(
     recipe.write_text(recipe.read_text().replace("learning_rate = 0.01", "learning_rate = 1e-30") + use)
     run(tmp_path, "run", recipe, "--workers", 1)
     began, ended = (read_ours(tmp_path / place) for place in ("imported", "shards/on/model"))
-    assert all(same_bits(began[name], ended[name]) for name in began)
+    assert all(torch.allclose(began[name], ended[name], rtol=0, atol=1e-29) for name in began)
     imported = (tmp_path / "imported" / "tokenizer.json").read_bytes()
     assert (tmp_path / "shards" / "on" / "hf" / "tokenizer.json").read_bytes() == imported
     assert "already done" in run(tmp_path, "run", recipe, "--workers", 1)

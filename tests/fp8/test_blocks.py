@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dspipe.fp8.blocks import E4M3, choose_scales, count_blocks, dequantize_blocks, encode, quantize_blocks
+from dspipe.fp8.blocks import choose_scales, count_blocks, dequantize_blocks, quantize_blocks
+from dspipe.fp8.formats import E4M3, encode
+from dspipe.fp8.tiles import quantize_weight
 from tests.reference import blocks as slow
 
 
@@ -134,3 +136,12 @@ def test_a_round_trip_of_whole_weights_changes_no_bit(shape: tuple[int, int]) ->
     again = quantize_blocks(dequantize_blocks(codes, scales))
     assert same_bits(again[0], codes) and same_bits(again[1], scales)
     assert (dequantize_blocks(codes, scales) - draw_normal(shape, 3, 0.006)).abs().max() < 0.02 * 0.06
+
+
+def test_a_file_in_fp8_has_the_codes_that_training_multiplies() -> None:
+    weight = draw_normal((300, 200), 3, 0.006)
+    trained, (codes, scales) = quantize_weight(weight), quantize_blocks(weight)
+    assert same_bits(trained.codes, codes) and same_bits(trained.scales, scales)
+    assert same_bits(trained.dequantize(), dequantize_blocks(codes, scales))
+    several = quantize_weight(torch.stack([weight, 2 * weight]))  # of two experts
+    assert same_bits(several.codes[1], codes) and same_bits(several.scales[0], scales)

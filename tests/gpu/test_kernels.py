@@ -67,5 +67,7 @@ def test_hopper_takes_cudnn_unless_training_is_to_be_exact(exact: bool) -> None:
     query, _, value = random_parts((192, 128))
     hopper = torch.cuda.get_device_capability()[0] >= 9
     expected = "flash" if exact or not hopper else "cudnn"
-    assert choose_kernel(query, value, apart=False).name == expected
-    assert choose_kernel(query, value, apart=True).name == "flash"
+    assert (
+        choose_kernel(query.device, query.dtype, (query.shape[-1], value.shape[-1]), False).name == expected
+    )
+    assert choose_kernel(query.device, query.dtype, (query.shape[-1], value.shape[-1]), True).name == "flash"

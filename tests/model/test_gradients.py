@@ -10,8 +10,10 @@ from torch.autograd import gradcheck
 from dspipe.batch import IGNORED
 from dspipe.model.activation import swiglu
 from dspipe.model.attention.rope import compute_rotations, rotate
-from dspipe.model.experts.grouped import RoutedExperts, sort_by_expert
+from dspipe.model.experts.routed import route as run
+from dspipe.model.experts.routed import sort_by_expert
 from dspipe.model.norm import RootMeanSquare
+from dspipe.model.products.plain import PLAIN
 from dspipe.recipe import Yarn
 from dspipe.train.loss import compute_losses, count_targets, sum_cross_entropy
 from dspipe.train.schedule import Weights
@@ -47,7 +49,7 @@ def test_routed_experts(route: str) -> None:
     experts = torch.tensor(ROUTES[route])
     dispatch = sort_by_expert(experts, 4)
     parts = (random(5, 3), random(*experts.shape, seed=2), random(4, 8, 3, seed=3), random(4, 3, 4, seed=4))
-    assert gradcheck(lambda *tensors: RoutedExperts.apply(*tensors, dispatch), parts)
+    assert gradcheck(lambda x, gates, *weights: run(x, gates, weights, dispatch, PLAIN), parts)
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 100])

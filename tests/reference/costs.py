@@ -1,11 +1,9 @@
-"""The slow twins of `dspipe.model.costs`: what a network multiplies and keeps, counted while it runs."""
+"""The slow twin of `dspipe.model.costs`: what a network multiplies, counted while it runs."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -38,22 +36,6 @@ def count_products(network: Transformer, batch: PackedBatch) -> int:
     with ProductCounter() as counter:
         run(network, batch).backward()  # type: ignore[no-untyped-call]
     return counter.operations
-
-
-def count_kept(network: Transformer, batch: PackedBatch, dtype: torch.dtype) -> int:
-    """Bytes that a forward pass keeps for the backward pass, parameters themselves not counted."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
-    kept: dict[int, Tensor] = {}  # alive, so that no place is used twice
-
-    def keep(tensor: Tensor) -> Tensor:
-        if tensor.untyped_storage().data_ptr() not in own:
-            kept.setdefault(tensor.untyped_storage().data_ptr(), tensor)
-        return tensor
-
-    precision = contextlib.nullcontext() if dtype == torch.float32 else torch.autocast("cpu", dtype)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), precision:
-        run(network, batch)
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
 
 
 def run(network: Transformer, batch: PackedBatch) -> Tensor:

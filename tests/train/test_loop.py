@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -12,10 +13,12 @@ import torch
 from safetensors.torch import load_file
 
 import dspipe.train.state
-from dspipe.recipe import DspipeError, Train
+from dspipe.fp8.tiles import quantize_weight
+from dspipe.model.products.fp8 import Fp8Products
+from dspipe.recipe import DspipeError, Fp8, Train
 from dspipe.train.loading.loader import RowLoader
 from dspipe.train.loop import StepMetrics, train
-from dspipe.train.optimizer import build_optimizer
+from dspipe.train.optimizer import AdamW
 from dspipe.train.state import restore_state
 from tests.reference.networks import VOCABULARY, small_model, small_network
 from tests.reference.rows import Parts, overwrite_tokens, write_rows
@@ -74,7 +77,13 @@ def read_everything(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]
 SCHEDULE = {"batch_size": [(0, 4), (100, 2)], "sequence_length": [(0, 16), (200, 24)]}  # at steps 3 and 6
 
 
-@pytest.mark.parametrize("changes", [{}, {"micro_batch": 2}, {"checkpoint_steps": 100}, SCHEDULE])
+EMULATED = {"fp8": Fp8(mode="emulate")}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"micro_batch": 2}, {"checkpoint_steps": 100, "moments": "float32"}, SCHEDULE, EMULATED],
+)
 def test_a_run_killed_and_resumed_gives_the_same_bits(
     changes: dict[str, Any], files: Parts, tmp_path: Path
 ) -> None:
@@ -241,8 +250,8 @@ def test_a_run_interrupted_while_it_writes_a_checkpoint_goes_on_from_the_one_bef
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(dspipe.train.state, "save_file", write_half)
         run(files, tmp_path / "stopped")
-    names = [path.name for path in (tmp_path / "stopped/checkpoint").iterdir()]
-    assert names == ["step-000000002.safetensors"]
+    names = sorted(path.name for path in (tmp_path / "stopped/checkpoint").iterdir())
+    assert names == ["arithmetic.json", "step-000000002.safetensors"]
     run(files, tmp_path / "stopped")
     assert read_everything(tmp_path / "stopped") == read_everything(tmp_path / "whole")
 
@@ -341,6 +350,31 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_the_rows(files: Parts,
     with pytest.raises(DspipeError, match=r"step \d+: .*part-0000\d\.arrow:\d+") as error:
         run(files, tmp_path, learning_rate=1e20, warmup_steps=0, clip_norm=1e30)
     assert "\n" not in str(error.value)
+    assert re.search(r"; first, (the [\w ]+ of )?[\w.]+ has (NaN|an infinity);", str(error.value))
+
+
+def test_what_is_made_again_may_change_on_the_way_and_changes_no_bit(files: Parts, tmp_path: Path) -> None:
+    changes: dict[str, Any] = EMULATED
+    run(files, tmp_path / "kept", recompute=[], **changes)
+    for steps, again in ((4, []), (6, ["norms", "projections"]), (9, None)):
+        run(files, tmp_path / "again", steps=steps, recompute=again, **changes)
+    assert read_everything(tmp_path / "kept") == read_everything(tmp_path / "again")
+
+
+def test_weights_are_multiplied_as_the_optimizer_has_left_them(
+    files: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(files, tmp_path / "kept", **EMULATED)
+    monkeypatch.setattr(Fp8Products, "prepare", lambda products, weight: quantize_weight(weight.detach()))
+    run(files, tmp_path / "anew", **EMULATED)
+    assert read_everything(tmp_path / "kept") == read_everything(tmp_path / "anew")
+
+
+def test_other_arithmetic_is_another_training(files: Parts, tmp_path: Path) -> None:
+    run(files, tmp_path, steps=2, **EMULATED)
+    for changes in ({}, {"fp8": Fp8(mode="emulate", wgrad="bf16")}, {"moments": "float32", **EMULATED}):
+        with pytest.raises(DspipeError, match="another training"):
+            run(files, tmp_path, **changes)
 
 
 @pytest.mark.parametrize("micro_batch", [None, 1])
@@ -369,7 +403,7 @@ def test_a_state_of_another_network_is_refused() -> None:
     stray = {"optimizer.exp_avg.heap": torch.zeros(1)}
     for state in (other.state_dict(), {**network.state_dict(), **stray}):
         with pytest.raises(DspipeError, match="another network"):
-            restore_state(network, build_optimizer(network, make_settings()), state)
+            restore_state(network, AdamW(network, make_settings()), state)
 
 
 def test_a_network_without_experts_and_depths_trains(files: Parts, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from dspipe.model.attention.drawn import tell_drawn
 from dspipe.recipe import DspipeError
 
 BACKENDS = {
@@ -55,6 +56,7 @@ class Kernel:
         q, k, v = (part.transpose(1, 2) for part in self.widen(query, key, value))
         with sdpa_kernel(BACKENDS[self.name]):
             drawn_BHLV = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
+        tell_drawn(drawn_BHLV)
         return drawn_BHLV[..., : value.shape[-1]].transpose(1, 2)
 
     def attend_apart(self, query: Tensor, key: Tensor, value: Tensor, scale: float, ends_D: Tensor) -> Tensor:
@@ -101,13 +103,13 @@ def attend_by_ends(parts: tuple[Tensor, ...], scale: float, ends_D: Tensor) -> T
         False,
         scale=scale,
     )[0]
+    tell_drawn(drawn_NHC)
     return drawn_NHC
 
 
-def choose_kernel(query: Tensor, value: Tensor, apart: bool) -> Kernel:
-    """The kernel for tensors of these devices, types and widths."""
-    exact = torch.are_deterministic_algorithms_enabled()
-    return probe_kernels(query.device, query.dtype, query.shape[-1], value.shape[-1], apart, exact)
+def choose_kernel(device: torch.device, dtype: torch.dtype, widths: tuple[int, int], apart: bool) -> Kernel:
+    """The kernel for queries and values so wide."""
+    return probe_kernels(device, dtype, *widths, apart, torch.are_deterministic_algorithms_enabled())
 
 
 @functools.cache

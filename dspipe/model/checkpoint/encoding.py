@@ -14,7 +14,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dspipe.fp8.blocks import E4M3, count_blocks, dequantize_blocks, quantize_blocks
+from dspipe.fp8.blocks import count_blocks, dequantize_blocks, quantize_blocks
+from dspipe.fp8.formats import E4M3
 from dspipe.model.checkpoint.shards import TensorEntry, Weights
 from dspipe.recipe import DspipeError
 

@@ -34,7 +34,7 @@ def test_every_kernel_of_a_cpu_equals_math(widths: tuple[int, int], ends: list[i
 
 def test_a_document_apart_draws_what_it_would_draw_alone() -> None:
     parts = random_parts((24, 16))
-    kernel = choose_kernel(parts[0], parts[2], apart=True)
+    kernel = choose_kernel(parts[0].device, parts[0].dtype, (parts[0].shape[-1], parts[2].shape[-1]), True)
     together = kernel.attend_apart(*parts, 0.3, torch.tensor([5, 37, 60, 74]))
     alone = kernel.attend(*(part[1:, 23:] for part in parts), 0.3)
     torch.testing.assert_close(together[1:, 23:], alone)
@@ -42,7 +42,7 @@ def test_a_document_apart_draws_what_it_would_draw_alone() -> None:
 
 def test_a_cpu_takes_flash_with_widened_values() -> None:
     query, _, value = random_parts((48, 32))
-    kernel = choose_kernel(query, value, apart=False)
+    kernel = choose_kernel(query.device, query.dtype, (query.shape[-1], value.shape[-1]), False)
     assert describe_kernel(kernel, 48, 32) == "flash 48/32 (values widened to 48)"
-    assert choose_kernel(query, value, apart=False) is kernel
+    assert choose_kernel(query.device, query.dtype, (query.shape[-1], value.shape[-1]), False) is kernel
     assert describe_kernel(Kernel("cudnn", 192), 192, 128) == "cudnn 192/128"

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from dspipe.model.experts.gate import choose_experts
-from dspipe.model.experts.grouped import sort_by_expert
 from dspipe.model.experts.layer import Experts
+from dspipe.model.experts.routed import sort_by_expert
 from tests.reference.moe_loop import run_layer
 from tests.reference.networks import small_network
 

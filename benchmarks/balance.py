@@ -29,10 +29,11 @@ from dspipe.bench.machine import describe_machine
 from dspipe.reading import apply_assignment, check_recipe
 from dspipe.recipe import Train
 from dspipe.shards import open_artifact, write_file
-from dspipe.train.evaluation import choose_size, evaluate
-from dspipe.train.loading.held_out import open_held_out
+from dspipe.train.evaluating.evaluator import Evaluator
 from dspipe.train.loading.loader import RowLoader, list_parts
-from dspipe.train.loop import StepMetrics, train
+from dspipe.train.loop import train
+from dspipe.train.schedule.course import plan_course
+from dspipe.train.showing.metrics import StepMetrics
 
 MODES = ("bias", "auxiliary", "none")
 POINTS = 200  # of a curve, each a mean of the steps since the one before
@@ -101,34 +102,30 @@ def run_mode(mode: str, options: argparse.Namespace) -> Line:
     settings = make_settings(mode, options)
     sequences, tokenizer = (open_artifact(options.run / name) for name in ("sequences", "tokenizer"))
     entries, rows = (int(tokenizer.manifest.facts[key]) for key in ("vocabulary", "model_rows"))
-    loader = RowLoader(
-        list_parts(sequences), settings.batch_size, settings.sequence_length, settings.seed or 0, entries
-    )
+    parts = list_parts(sequences)
+    course = plan_course(settings, list(parts))
+    loader = RowLoader(parts, course.phases, settings.seed or 0, entries)
 
     def report(metrics: StepMetrics) -> None:
-        if metrics.step % max(1, settings.steps // 20) == 0:
+        if metrics.step % max(1, course.steps // 20) == 0:
             print(f"{mode}: step {metrics.step}, loss {metrics.loss:.3f}, MaxVio {metrics.max_violation:.3f}",
                   file=sys.stderr, flush=True)  # fmt: skip
 
-    network = train(settings, loader, rows, options.work / mode, report)
-    trained = time.perf_counter()
-    length = max(length for length, rows in loader.count_met(settings.steps).items() if rows)
-    held_out = open_held_out(sequences, length, settings.evaluation_tokens, entries)
-    found = evaluate(network, held_out, settings, choose_size(settings, loader.phases, length))
-    assert found is not None, "there are no held-out rows"
+    evaluator = Evaluator(sequences, tokenizer.folder, settings, entries)
+    trained = train(settings, course, loader, rows, options.work / mode, evaluator, report)
+    assert trained.evaluation is not None, "there are no held-out rows"
     metrics = (options.work / mode / "metrics.jsonl").read_text("utf-8").splitlines()
     steps = [json.loads(line) for line in metrics]
     return {
         "bench": "balance",
         "balance": mode,
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": describe_machine(PACKAGES) | {"device": name_device(network.head.device)},
+        "machine": describe_machine(PACKAGES) | {"device": name_device(trained.network.head.device)},
         "settings": msgspec.to_builtins(settings),
         "vocabulary": rows,
         "tokens": steps[-1]["tokens"],
         "train_seconds": round(sum(step["seconds"] for step in steps), 1),
-        "evaluation_seconds": round(time.perf_counter() - trained, 1),
-        "evaluation": asdict(found),
+        "evaluation": asdict(trained.evaluation),
         "curve": [asdict(point) for point in thin(steps)],
     }
 

@@ -26,11 +26,12 @@ from dspipe.model.products.linear import use_products
 from dspipe.model.transformer import Transformer, build_transformer
 from dspipe.recipe import PRESETS, Fp8, Model, Train, resolve_keeping
 from dspipe.shards import open_artifact, write_file
-from dspipe.train.arithmetic import Arithmetic, build_arithmetic
 from dspipe.train.loading.loader import RowLoader, list_parts
-from dspipe.train.loop import accumulate_gradient
-from dspipe.train.machine import choose_device
-from dspipe.train.schedule import Weights
+from dspipe.train.machine.arithmetic import Arithmetic, build_arithmetic
+from dspipe.train.machine.device import choose_device
+from dspipe.train.schedule.course import Weights
+from dspipe.train.schedule.phases import plan_phases
+from dspipe.train.step import accumulate_gradient
 
 PACKAGES = ("torch", "numpy")
 PLAIN = Fp8(mode="emulate", inputs="bf16", attention="bf16", activations="bf16")
@@ -76,7 +77,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     entries, vocabulary = (int(tokenizer.manifest.facts[key]) for key in ("vocabulary", "model_rows"))
     config, device = Model(**PRESETS[options.preset]), choose_device()
     network = build_transformer(config, vocabulary, 0).to(device)
-    batch = RowLoader(list_parts(sequences), options.rows, None, 1, entries).batch(1).to(device)
+    parts = list_parts(sequences)
+    phases = plan_phases(options.rows, None, list(parts))
+    batch = RowLoader(parts, phases, 1, entries).batch(1).to(device)
     length = batch.tokens_BL.shape[1]
     arranged = {name: arrange(way, config, options.mode) for name, way in WAYS.items()}
     kept = {

@@ -42,17 +42,19 @@ from dspipe.model.transformer import build_transformer
 from dspipe.reading import apply_assignment, check_recipe
 from dspipe.recipe import Train
 from dspipe.shards import Artifact, open_artifact, write_file
-from dspipe.train.arithmetic import Arithmetic, build_arithmetic
 from dspipe.train.balance import update_biases
-from dspipe.train.evaluation import evaluate
-from dspipe.train.loading.held_out import open_held_out
+from dspipe.train.evaluating.evaluation import evaluate
+from dspipe.train.evaluating.evaluator import count_bytes
+from dspipe.train.evaluating.held_out import open_held_out
 from dspipe.train.loading.loader import RowLoader, list_parts
-from dspipe.train.loop import accumulate_gradient
-from dspipe.train.machine import choose_device
-from dspipe.train.optimizer import AdamW, clip_gradient, learning_rate
-from dspipe.train.schedule import find_weights
-from dspipe.train.state import write_tensors
+from dspipe.train.machine.arithmetic import Arithmetic, build_arithmetic
+from dspipe.train.machine.device import choose_device
+from dspipe.train.optimizer import AdamW, clip_gradient
+from dspipe.train.saving.checkpoints import write_tensors
+from dspipe.train.schedule.course import plan_course
+from dspipe.train.step import accumulate_gradient
 
+LOSSES = ("loss", "mtp_loss", "balance_loss")
 MODES = ("bf16", "order", "fp8", "unscaled")
 SMOOTHING = 0.9  # DeepSeek-V3 report, appendix B.1
 TARGET = 0.0025
@@ -168,8 +170,9 @@ def train(
     mode: str, settings: Train, sequences: Artifact, entries: int, rows: int, options: argparse.Namespace
 ) -> tuple[list[Line], Line | None]:
     """The losses of all steps, and what the trained network makes of held-out rows."""
-    sizes, lengths, seed = settings.batch_size, settings.sequence_length, settings.seed or 0
-    loader = RowLoader(list_parts(sequences), sizes, lengths, seed, entries)
+    parts, seed = list_parts(sequences), settings.seed or 0
+    course = plan_course(settings, list(parts))
+    loader = RowLoader(parts, course.phases, seed, entries)
     device = choose_device(settings.deterministic)
     network = build_transformer(settings.model, rows, seed).to(device)
     arithmetic = build_arithmetic(settings, settings.fp8.mode)
@@ -177,23 +180,28 @@ def train(
         arithmetic = Arithmetic("off", Halves())
     use_products(network, arithmetic.products)
     optimizer, steps = AdamW(network, settings, arithmetic.products.refresh), list[Line]()
-    with contextlib.closing(loader.stream(1, settings.steps)) as batches:
+    with contextlib.closing(loader.stream(1, course.steps)) as batches:
         for step, batch in enumerate(batches, 1):
-            weights = find_weights(settings, loader.phases, step)
-            losses, loads_SE = accumulate_gradient(network, batch, settings, weights, arithmetic)
+            weights = course.weights(step)
+            shares = accumulate_gradient(network, batch, settings, weights, arithmetic)
             clip_gradient(network, settings.clip_norm)
-            optimizer.step(learning_rate(settings, step))
-            update_biases(network.sparse_layers.values(), loads_SE, weights.bias_speed)
-            steps.append(losses)
+            optimizer.step(course.learning_rate(step))
+            update_biases(network.sparse_layers.values(), shares.loads_SE, weights.bias_speed)
+            steps.append({name: read_number(getattr(shares, name)) for name in LOSSES})
             if step % 100 == 0:
-                print(f"{mode}: step {step}, loss {losses['loss']:.3f}", file=sys.stderr, flush=True)
-            if step == settings.steps:
+                print(f"{mode}: step {step}, loss {steps[-1]['loss']:.3f}", file=sys.stderr, flush=True)
+            if step == course.steps:
                 break
     if options.save:
         write_tensors(options.save, network.state_dict(), {"format": "pt"})
-    held_out = open_held_out(sequences, loader.phases[-1].length, settings.evaluation_tokens, entries)
-    found = evaluate(network, held_out, settings, 1)
+    held_out = open_held_out(sequences, course.phases[-1].length, settings.evaluation_tokens, entries)
+    bytes_V = count_bytes(options.run / "tokenizer", rows)
+    found = evaluate(network, held_out, settings, 1, bytes_V, course.steps)
     return steps, None if found is None else asdict(found) | {"domains": []}
+
+
+def read_number(share: Tensor | None) -> float | None:
+    return None if share is None else float(share)
 
 
 def read_lines(path: Path) -> list[Line]:

@@ -38,10 +38,11 @@ from dspipe.model.products.plain import PLAIN, Source
 from dspipe.model.transformer import Transformer, build_transformer
 from dspipe.recipe import PRESETS, Fp8, Model, Train
 from dspipe.shards import open_artifact, write_file
-from dspipe.train.arithmetic import build_arithmetic
 from dspipe.train.loading.loader import RowLoader, list_parts
-from dspipe.train.loop import accumulate_gradient
-from dspipe.train.schedule import Weights
+from dspipe.train.machine.arithmetic import build_arithmetic
+from dspipe.train.schedule.course import Weights
+from dspipe.train.schedule.phases import plan_phases
+from dspipe.train.step import accumulate_gradient
 
 FACTORS = (1, 10, 100, 1_000, 10_000, 100_000)
 PACKAGES = ("torch", "numpy")
@@ -96,7 +97,9 @@ def load(options: argparse.Namespace) -> tuple[Transformer, PackedBatch]:
     config = Model(**PRESETS[options.preset])
     network = build_transformer(config, rows, 0)
     network.load_state_dict(load_file(options.weights))
-    return network, RowLoader(list_parts(sequences), options.rows, None, 7, entries).batch(1)
+    parts = list_parts(sequences)
+    phases = plan_phases(options.rows, None, list(parts))
+    return network, RowLoader(parts, phases, 7, entries).batch(1)
 
 
 def measure_steps(network: Transformer, batch: PackedBatch) -> dict[str, dict[str, float]]:

@@ -183,7 +183,8 @@ def inspect(
 ) -> None:
     """Show an artifact's schema, counts and a few rows, or a recipe with every setting filled in.
 
-    Of a recipe, also which pairs of documents dedup would catch, and the disk that it needs for that. Of a
+    Of a recipe, also which pairs of documents dedup would catch, the disk that it needs for that, and what
+    the training does when. Of a
     tokenizer, how it compresses languages and domains, and which of its entries are of no use.
 
     \b
@@ -295,6 +296,49 @@ def trace(
         trace_step(run, step, recipe, as_json)
 
 
+@dspipe.command(name="report", short_help="write one page about a whole run")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="Where to write it; RUN/report.html else."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print its tables as one JSON document, too.")
+def write_report(run: Path, out: Path | None, as_json: bool) -> None:
+    """Write RUN/report.html, one page that needs no network: counts, what was dropped, curves, experts.
+
+    RUN may be unfinished: what there is of it is shown. Run it again, and the page is made anew.
+
+    \b
+    Example: dspipe report shards/smoke
+             dspipe report shards/smoke/model --out smoke.html
+    """
+    from dspipe.commands.report.command import report
+
+    report(run, out, as_json)
+
+
+@dspipe.command(name="compare", short_help="put runs side by side: settings, counts, losses, curves")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN RUN…")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE.html", help="Write a page with their curves, too."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def compare_runs(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """Print what differs between RUNs: their settings, what each stage made, and their final figures.
+
+    The best of each row is marked, where rows can be compared: runs that were evaluated on other text, or
+    with another tokenizer, are said to be.
+
+    \b
+    Example: dspipe compare shards/smoke shards/other
+             dspipe compare shards/web shards/code shards/even --out mixes.html
+    """
+    if len(runs) < 2:
+        raise click.UsageError("name at least two runs to compare")
+    from dspipe.commands.compare.command import compare
+
+    compare(runs, out, as_json)
+
+
 @dspipe.command(short_help="write packed rows or a model for other libraries, or read a model of theirs")
 @click.argument("source", type=click.Path(path_type=Path), metavar="FROM")
 @click.argument("target", type=click.Path(path_type=Path), metavar="TO")
@@ -305,6 +349,7 @@ def trace(
     "--dtype", type=click.Choice(["bf16", "fp8", "f32"]), help="Of a model's weights; bf16 by default."
 )
 @click.option("--no-mtp", is_flag=True, help="Of a model: leave out multi-token prediction.")
+@click.option("--average", is_flag=True, help="Of a model: the moving average of its weights.")
 @click.option("--force", is_flag=True, help="Write anew what is there already.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def convert(
@@ -313,6 +358,7 @@ def convert(
     form: str | None,
     dtype: str | None,
     no_mtp: bool,
+    average: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -334,7 +380,7 @@ def convert(
     """
     from dspipe.commands.convert.command import convert as write
 
-    write(source, target, form, dtype, not no_mtp, force, as_json)
+    write(source, target, form, dtype, not no_mtp, average, force, as_json)
 
 
 @dspipe.command(short_help="remove what interrupted work left behind")

@@ -15,7 +15,7 @@ import msgspec
 import xxhash
 
 from dspipe.recipe import Recipe, RecipeError, flatten
-from dspipe.road import ROAD, STAGES, WRITER, Stage, describe_outside
+from dspipe.road import ROAD, STAGES, WRITER, Stage, describe_outside, settle_settings
 from dspipe.shards import Header, Journal, Manifest, open_artifact, read_manifest
 
 State = Literal["used", "done", "to do", "to resume", "to continue", "to make again"]
@@ -160,7 +160,8 @@ def earlier_fingerprints(recipe: Recipe, stage: Stage, folder: Path, known: dict
 
 def identity(recipe: Recipe, stage: Stage) -> dict[str, Any]:
     """The stage's settings as they count for its bytes: where sources lie does not, what they hold does."""
-    settings: dict[str, Any] = msgspec.to_builtins(getattr(recipe, stage.name))
+    # By way of JSON, so that all is as it is when a manifest is read: lists, where there are tuples
+    settings: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(settle_settings(stage, recipe)))
     for source in settings.get("sources", []):
         del source["path"]
     for key in stage.neutral:

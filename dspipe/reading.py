@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Struct
@@ -33,7 +33,7 @@ from dspipe.recipe import (
     resolve_balance,
 )
 
-Number = TypeVar("Number", int, float)
+SCHEDULED = ("learning_rate", "batch_size", "sequence_length", "bias_speed", "balance_weight", "mtp_weight")
 
 
 def load_recipe(path: str | Path, assignments: Sequence[str] = ()) -> Recipe:
@@ -145,6 +145,7 @@ def find_contradictions(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from find_tokenizer_contradictions(recipe.tokenizer)
     yield from find_pack_contradictions(recipe.pack)
     yield from find_train_contradictions(recipe)
+    yield from find_rows_too_long(recipe)
 
 
 def find_dedup_contradictions(settings: Dedup) -> Iterator[tuple[str, str]]:
@@ -336,9 +337,11 @@ def find_balance_contradictions(train: Train) -> Iterator[tuple[str, str]]:
 def find_wrong_schedules(recipe: Recipe, packed: list[int]) -> Iterator[tuple[str, str]]:
     """Lists of [tokens, value] that leave open what a step is, or ask for what there is not."""
     train = recipe.train
-    for key in ("batch_size", "sequence_length", "bias_speed", "balance_weight", "mtp_weight"):
+    if train.schedule != "constant" and train.tokens is None:
+        yield "train.tokens", f'schedule = "{train.schedule}" is stretched over a number of tokens; give it'
+    for key in SCHEDULED:
         schedule = getattr(train, key)
-        starts = [tokens for tokens, _ in schedule] if isinstance(schedule, list) else [0]
+        starts = [entry[0] for entry in schedule] if isinstance(schedule, list) else [0]
         if not starts:
             yield f"train.{key}", "an empty list says nothing; give [[0, value], …] or a number"
         elif starts[0] != 0:
@@ -347,19 +350,44 @@ def find_wrong_schedules(recipe: Recipe, packed: list[int]) -> Iterator[tuple[st
             yield f"train.{key}", "the tokens of its entries must ascend; put them in order, each once"
         elif not all(math.isfinite(value) for value in list_values(schedule)):
             yield f"train.{key}", "one of its values is no number to work with; give finite ones"
+        elif list_shapes(schedule)[-1] is not None:
+            yield f"train.{key}", "there is no entry for the last one to move to; add one, or drop its shape"
     for length in list_values(train.sequence_length):
         if "sequences" not in recipe.use and length not in packed:
             yield "train.sequence_length", f"{length} is not packed; add it to pack.sequence_length"
-    for size in list_values(train.batch_size):
-        if train.micro_batch is not None and size % train.micro_batch:
+    moving = train.schedule.startswith("deepseek") or any(list_shapes(train.batch_size))
+    for size in list_values(train.batch_size):  # one that moves has sizes that nothing divides
+        if train.micro_batch is not None and size % train.micro_batch and not moving:
             yield "train.micro_batch", f"{train.micro_batch} does not divide batch_size {size}"
 
 
-def list_values(schedule: Number | list[tuple[int, Number]] | None) -> list[Number]:
-    """The values that a setting has in the course of a training."""
+def find_rows_too_long(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Rows beyond what YaRN reaches; without it they may be of any length."""
+    train, yarn = recipe.train, recipe.train.model.yarn
+    asked = list_values(train.sequence_length)
+    if not asked and "sequences" not in recipe.use:
+        asked = packed_lengths(recipe.pack)[:1]
+    longest = max(asked, default=0)
+    if yarn is not None and longest > yarn.factor * yarn.original_length:
+        reach = f"train.model.yarn.factor x original_length = {yarn.factor * yarn.original_length:g}"
+        yield (
+            "train.sequence_length",
+            f"{longest} is more than {reach}; raise yarn.factor, or take shorter rows",
+        )
+
+
+def list_values(schedule: Any) -> list[Any]:
+    """The values that a setting names for the course of a training."""
     if isinstance(schedule, list):
-        return [value for _, value in schedule]
+        return [entry[1] for entry in schedule]
     return [] if schedule is None else [schedule]
+
+
+def list_shapes(schedule: Any) -> list[str | None]:
+    """How each entry moves to the next; lengths of rows do not."""
+    return (
+        [entry[2] if len(entry) > 2 else None for entry in schedule] if isinstance(schedule, list) else [None]
+    )
 
 
 def explain(error: msgspec.ValidationError) -> str:
@@ -410,6 +438,8 @@ def allowed_values(dotted: str) -> list[str]:
         kind = stack.pop()
         if get_origin(kind) is Literal:
             words += [str(word) for word in get_args(kind) if str(word) not in words]
+        elif hasattr(kind, "_fields"):  # an entry of a list
+            stack += get_type_hints(kind).values()
         else:
             stack += get_args(kind)
     return words

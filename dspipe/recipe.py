@@ -7,7 +7,7 @@ One table of a recipe is one stage. This module imports no array library, so tha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta, Struct, field
 
@@ -530,7 +530,13 @@ class Model(Table, frozen=True):
         ),
     ] = "block"
     rope_theta: Annotated[float, Meta(gt=0.0, description="base of the rotary frequencies")] = 10_000.0
-    yarn: Annotated[Yarn | None, Meta(description="YaRN, for rows longer than before; absent: none")] = None
+    yarn: Annotated[
+        Yarn | None,
+        Meta(
+            description="YaRN, in force from the first step on whose rows are longer than its "
+            "original_length; absent: none"
+        ),
+    ] = None
     norm_epsilon: Annotated[float, Meta(gt=0.0, description="of every RMSNorm")] = 1e-6
     initial_deviation: Annotated[float, Meta(gt=0.0, description="standard deviation of initial weights")] = (
         0.03
@@ -583,18 +589,59 @@ class Fp8(Table, frozen=True):
     ] = None
 
 
+class SizeEntry(NamedTuple):
+    """From so many tokens on a batch has so many rows, or moves from these to those of the next entry."""
+
+    tokens: Natural
+    value: BatchSize
+    shape: Literal["linear"] | None = None
+
+
+class WeightEntry(NamedTuple):
+    """The same of what needs not be whole."""
+
+    tokens: Natural
+    value: Weight
+    shape: Literal["linear", "cosine"] | None = None
+
+
 class Train(Table, frozen=True):
+    schedule: Annotated[
+        Literal["constant", "deepseek-v3", "deepseek-v2", "wsd", "cosine"],
+        Meta(
+            description="what learning rate, batch size, γ and λ do over `tokens`, where they are numbers, "
+            "which are their peaks then: what DeepSeek-V3 or V2 did; a constant rate that decays linearly to "
+            "a tenth in the last 10 %; half a cosine to a tenth. `constant`: numbers hold throughout"
+        ),
+    ] = "constant"
+    tokens: Annotated[
+        Count | None,
+        Meta(
+            description="slots of rows, padding included, to train on, over which a named `schedule` is "
+            "stretched"
+        ),
+    ] = None
     steps: Annotated[
-        Count, Meta(description="optimizer steps in all; raising it continues a finished run")
-    ] = 200
+        Count | None,
+        Meta(
+            description="optimizer steps in all; raising it continues a finished run; absent: as many as "
+            "take `tokens`, or 200"
+        ),
+    ] = None
     batch_size: Annotated[
-        BatchSize | list[tuple[Natural, BatchSize]],
+        BatchSize | list[SizeEntry],
         Meta(
             description="rows in a step; a list of [tokens, rows] sets it anew from so many tokens of "
-            "training on, the first of them 0"
+            'training on, the first of them 0; [tokens, rows, "linear"] has it grow or shrink up to the next'
         ),
     ] = 16
-    micro_batch: Annotated[Count | None, Meta(description="rows at a time; absent: the whole batch")] = None
+    micro_batch: Annotated[
+        Count | None,
+        Meta(
+            description="rows at a time; absent: as many as keep the machine busy and fit into its memory, "
+            "found when the training begins"
+        ),
+    ] = None
     sequence_length: Annotated[
         Count | list[tuple[Natural, Count]] | None,
         Meta(
@@ -602,8 +649,20 @@ class Train(Table, frozen=True):
             "`batch_size`; absent: the first that was packed"
         ),
     ] = None
-    learning_rate: Annotated[float, Meta(gt=0.0, description="after warm-up, constant")] = 2.2e-4
-    warmup_steps: Annotated[int, Meta(ge=0, description="steps of linear warm-up from zero")] = 2000
+    learning_rate: Annotated[
+        Positive | list[WeightEntry],
+        Meta(
+            description="after warm-up; or a list of [tokens, rate], as `batch_size`, with the shapes "
+            '"linear" and "cosine" (half a one)'
+        ),
+    ] = 2.2e-4
+    warmup_steps: Annotated[
+        Natural | None,
+        Meta(
+            description="steps in which the learning rate grows linearly from zero; absent: 2000, or with a "
+            "named `schedule` the share of all steps that it has there"
+        ),
+    ] = None
     weight_decay: Annotated[float, Meta(ge=0.0, description="AdamW's, on matrices")] = 0.1
     beta1: Annotated[float, Meta(ge=0.0, lt=1.0, description="AdamW's first moment")] = 0.9
     beta2: Annotated[float, Meta(ge=0.0, lt=1.0, description="AdamW's second moment")] = 0.95
@@ -620,14 +679,14 @@ class Train(Table, frozen=True):
         ),
     ] = None
     bias_speed: Annotated[
-        Weight | list[tuple[Natural, Weight]],
+        Weight | list[WeightEntry],
         Meta(
             description="γ, step of the experts' balancing bias, which moves with `bias` alone; or a list of "
-            "[tokens, γ], read as that of `batch_size`"
+            "[tokens, γ], read as that of `learning_rate`"
         ),
     ] = 0.001
     balance_weight: Annotated[
-        Weight | list[tuple[Natural, Weight]] | None,
+        Weight | list[WeightEntry] | None,
         Meta(
             description="α of the loss of each sequence's loads, or a list of [tokens, α]; absent: 0.0001 "
             "with `bias`, what V2 took with `auxiliary`: 0.003 for the preset 236b, 0.001 for others"
@@ -648,16 +707,41 @@ class Train(Table, frozen=True):
         ),
     ] = None
     mtp_weight: Annotated[
-        Weight | list[tuple[Natural, Weight]],
+        Weight | list[WeightEntry],
         Meta(description="λ, of the multi-token-prediction loss, or a list of [tokens, λ]"),
     ] = 0.3
+    spike: Annotated[
+        Positive | None,
+        Meta(
+            description="a batch whose loss or gradient norm stands out from the last 128 steps by more than "
+            "so many deviations is skipped: nothing is learned from it; 6 is usual; absent: none is"
+        ),
+    ] = None
+    average: Annotated[
+        Share | None,
+        Meta(
+            description="decay of a moving average of the weights, such as 0.999, kept in the machine's "
+            "memory and evaluated beside them; absent: none"
+        ),
+    ] = None
+    evaluation_steps: Annotated[
+        Count | None,
+        Meta(description="steps between evaluations on held-out rows; absent: only of the trained model"),
+    ] = None
     evaluation_tokens: Annotated[
         Natural,
         Meta(
-            description="slots of held-out rows, of the longest length trained on, that the trained model is "
-            "evaluated on, taken evenly from all of them; 0: no evaluation"
+            description="slots of held-out rows, of the longest length trained on, to evaluate on, taken "
+            "evenly from all of them; 0: no evaluation"
         ),
     ] = 1 << 20
+    held_out: Annotated[
+        str | None,
+        Meta(
+            description="folder of `sequences` whose held-out rows to evaluate on, so that trainings on "
+            "different mixtures are judged by the same text; absent: the run's own"
+        ),
+    ] = None
     start: Annotated[
         str | None,
         Meta(description="folder of a trained model, or of an imported one, whose weights to begin with"),
@@ -670,10 +754,22 @@ class Train(Table, frozen=True):
         Meta(
             description="what is made again for the backward pass, with the same bits, not kept: outputs of "
             "norms, queries, keys and values from MLA's latents, outputs of SwiGLU; absent: all with "
-            "`fp8.mode` `emulate` or `on`, else none"
+            "`fp8.mode` `emulate` or `on`, else what must be to fit into the memory"
         ),
     ] = None
     checkpoint_steps: Annotated[Count, Meta(description="steps between checkpoints")] = 100
+    keep_last: Annotated[Count, Meta(description="how many of the newest checkpoints are kept")] = 1
+    keep_every: Annotated[
+        Count | None,
+        Meta(
+            description="checkpoints of steps that are a multiple of this are all kept; absent: none of them"
+        ),
+    ] = None
+    load_steps: Annotated[Count, Meta(description="steps that a line of `expert_loads.jsonl` adds up")] = 10
+    watch: Annotated[
+        list[Literal["tensorboard", "wandb"]],
+        Meta(description="where metrics go beside the files; each is an extra of the installation"),
+    ] = []
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
         Meta(description="of the computation; `auto`: bfloat16 on a GPU and with FP8, float32 on a CPU"),
@@ -698,6 +794,9 @@ class Export(Table, frozen=True):
         ),
     ] = "bfloat16"
     multi_token: Annotated[bool, Meta(description="whether multi-token prediction goes along")] = True
+    average: Annotated[
+        bool, Meta(description="whether it is the moving average of the weights that `train.average` keeps")
+    ] = False
     shard_bytes: Annotated[Count, Meta(description="most bytes of a file of weights")] = 5_000_000_000
 
 
@@ -802,7 +901,7 @@ class Balance(Struct, frozen=True):
     """
 
     mode: Literal["bias", "auxiliary", "none"]
-    weight: float | list[tuple[int, float]] = 0.0
+    weight: float | list[WeightEntry] = 0.0
     device: float = 0.0
     communication: float = 0.0
 

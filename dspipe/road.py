@@ -19,6 +19,9 @@ class Stage:
     writes: tuple[str, ...]
     version: int
     outside: str | None = None  # module:function that describes what it reads from outside the run
+    settles: str | None = (
+        None  # module:function of a recipe: the stage's settings, with what follows filled in
+    )
     needs: str | None = None  # module:function that refuses settings which this machine cannot do
     grows: str | None = None  # the setting that may be raised later: the work is continued, not refused
     neutral: tuple[str, ...] = ()  # settings that no byte of what it writes depends on
@@ -69,11 +72,12 @@ ROAD = (
         ("model",),
         4,
         outside="dspipe.train.start:describe_start",
-        needs="dspipe.train.needs:check_machine",
+        settles="dspipe.train.schedule.course:settle",
+        needs="dspipe.train.machine.needs:check_machine",
         grows="steps",
         # what the start holds is described, where it lies is not
-        neutral=("checkpoint_steps", "recompute", "start"),
-        late=("evaluation_tokens",),
+        neutral=("checkpoint_steps", "keep_last", "keep_every", "recompute", "start", "watch"),
+        late=("evaluation_tokens", "evaluation_steps", "held_out", "load_steps"),
     ),
     Stage("export", ("model",), ("hf",), 2),
 )
@@ -85,6 +89,11 @@ def load_run(stage: Stage) -> Callable[..., None]:
     """Import a stage when it is to be run, not before: torch alone takes seconds."""
     run: Callable[..., None] = importlib.import_module(f"dspipe.{stage.name}.stage").run
     return run
+
+
+def settle_settings(stage: Stage, recipe: Any) -> Any:
+    """A stage's settings as they count for its identity."""
+    return getattr(recipe, stage.name) if stage.settles is None else load_function(stage.settles)(recipe)
 
 
 def describe_outside(stage: Stage, settings: Any) -> list[dict[str, Any]]:

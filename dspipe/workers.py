@@ -97,7 +97,7 @@ class Workers:
         self,
         pool: Pool,
         journal: Records,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int, str], None] | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
         self._pool = pool
@@ -112,10 +112,10 @@ class Workers:
         """A folder for intermediate files that is removed when the stage is done."""
         return self._journal.scratch
 
-    def report(self, done: int, total: int) -> None:
-        """Tell whoever watches how far the work is."""
+    def report(self, done: int, total: int, note: str = "") -> None:
+        """Tell whoever watches how far the work is, and what there is to see of it."""
         if self._progress is not None:
-            self._progress(done, total)
+            self._progress(done, total, note)
 
     def say(self, line: str) -> None:
         """Tell whoever watches what was decided, such as which kernels this machine runs."""

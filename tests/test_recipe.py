@@ -52,6 +52,15 @@ REFUSALS: list[tuple[str, str]] = [
     ("[train.model]\nrope_theta = 1.0", "train.model.rope_theta: 1 turns no pair slower than another"),
     ("[train.model.yarn]\nbeta_fast = 1.0", "train.model.yarn.beta_fast: it must be more than beta_slow"),
     (
+        "[pack]\nsequence_length = 513\n[train.model.yarn]\nfactor = 4.0\noriginal_length = 128",
+        "train.sequence_length: 513 is more than train.model.yarn.factor x original_length = 512; raise",
+    ),
+    (
+        "[pack]\nsequence_length = [64, 600]\n[train]\nsequence_length = [[0, 64], [9, 600]]\n"
+        "[train.model.yarn]\nfactor = 4.0\noriginal_length = 128",
+        "train.sequence_length: 600 is more than",
+    ),
+    (
         "[train.model]\ngroups = 16\nchosen_groups = 4",
         "train.model.groups: with one expert in each, nobody else could load it",
     ),
@@ -85,6 +94,17 @@ REFUSALS: list[tuple[str, str]] = [
         "train.balance_weight: the tokens of its entries must ascend",
     ),
     ("[train]\nmtp_weight = [[0, inf]]", "train.mtp_weight: one of its values is no number to work with"),
+    (
+        "[train]\nlearning_rate = [[0, 0.1], [9, 0.2, 'cosine']]",
+        "train.learning_rate: there is no entry for the last one to move to; add one, or drop its shape",
+    ),
+    ("[train]\nlearning_rate = [[0, 0.1, 'cubic'], [9, 0.2]]", "'cubic' is not one of: linear, cosine"),
+    ("[train]\nbatch_size = [[0, 1, 'cosine'], [9, 2]]", "'cosine' is not one of: linear"),
+    ("[train]\nsequence_length = [[0, 4096, 'linear'], [9, 4096]]", "train.sequence_length[0]"),
+    ("[train]\nlearning_rate = []", "train.learning_rate: an empty list says nothing"),
+    ("[train]\nlearning_rate = 0.0", "train.learning_rate: expected float > 0.0"),
+    ("[train]\nschedule = 'wsd'", 'train.tokens: schedule = "wsd" is stretched over a number of tokens'),
+    ("[train]\nschedule = 'deepseek'", "'deepseek' is not one of: constant, deepseek-v3, deepseek-v2, wsd"),
     ("[train]\nbias_speed = [[0, -0.1]]", "train.bias_speed[0][1]: expected float >= 0.0"),
     ("[train]\nbalance = 'biased'", "'biased' is not one of: bias, auxiliary, none"),
     (

@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from dspipe.fp8.native import find_obstacle
-from dspipe.plan import make_header, plan, stages_until
+from dspipe.plan import find_state, make_header, plan, stages_until
 from dspipe.reading import check_recipe
 from dspipe.recipe import DspipeError, Recipe, RecipeError
 from dspipe.road import ROAD, STAGES
 from dspipe.runner import Outcome, Watcher, locked, walk
-from dspipe.shards import Counts, Journal, Output, Piece, open_artifact, read_manifest
+from dspipe.shards import Counts, Header, Journal, Output, Piece, open_artifact, read_manifest
 from dspipe.workers import Pool
 
 WORDS = [
@@ -237,6 +237,42 @@ def test_more_steps_continue_a_finished_training_and_fewer_are_refused(tmp_path:
     assert set(states(go(tmp_path, recipe(4), "export")).values()) == {"done"}
     with pytest.raises(RecipeError, match=r"train\.steps: 4 → 3"):
         go(tmp_path, recipe(3), "export")
+
+
+def test_tokens_continue_a_training_as_the_steps_do_that_they_come_to(tmp_path: Path) -> None:
+    """Steps of 2 rows of 64 tokens, then of 3."""
+
+    def state(**changes: Any) -> str:
+        sizes = {"batch_size": [[0, 2], [256, 3]], "steps": None}
+        recipe = make_recipe(tmp_path, train={**TINY, **sizes, **changes})
+        known = {"sequences": "s", "tokenizer": "t"}
+        header = make_header(recipe, STAGES["train"], known)
+        found = find_state(STAGES["train"], header, {}, tmp_path / "run")
+        if found == "to do":
+            Output(tmp_path / "run" / "model", header).close([], Counts(0, 0))
+        return found
+
+    assert state(tokens=384) == "to do"
+    assert state(tokens=384) == state(tokens=257) == state(steps=3) == "done"
+    assert state(steps=3, tokens=10**6) == "done"
+    assert state(tokens=640) == state(steps=4) == "to continue"
+    with pytest.raises(RecipeError, match=r"train\.steps: 3 → 2"):
+        state(tokens=256)
+    with pytest.raises(RecipeError, match=r"train\.schedule: constant → wsd"):
+        state(tokens=640, schedule="wsd")
+
+
+def test_another_budget_of_a_named_schedule_is_another_training(tmp_path: Path) -> None:
+    def header(**changes: Any) -> Header:
+        recipe = make_recipe(tmp_path, train={**TINY, "schedule": "wsd", **changes})
+        return make_header(recipe, STAGES["train"], {"sequences": "s", "tokenizer": "t"})
+
+    Output(tmp_path / "run" / "model", header(tokens=6400, steps=7)).close([], Counts(0, 0))
+    longer = header(tokens=6400, steps=None)
+    assert longer.settings["steps"] == 50
+    assert find_state(STAGES["train"], longer, {}, tmp_path / "run") == "to continue"
+    with pytest.raises(RecipeError, match=r"train\.tokens: 6400 → 12800"):
+        find_state(STAGES["train"], header(tokens=12_800, steps=None), {}, tmp_path / "run")
 
 
 def test_another_evaluation_is_made_without_training_again(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_walk_prints_what_it_says(checkout: Path, monkeypatch: pytest.Monkey
             failures, tried = doctest.DocTestRunner().run(
                 doctest.DocTestParser().get_doctest(block, {}, "walk.md", None, 0)
             )
-            assert tried == 7 and failures == 0
+            assert tried == 9 and failures == 0
 
 
 def test_the_documents_lack_no_figure_and_every_file_that_they_name_is_there() -> None:

@@ -46,7 +46,9 @@ def die(task: Square) -> Squared:
 def test_results_come_in_the_order_of_the_tasks_and_only_once(tmp_path: Path, count: int) -> None:
     tasks = [Square(n, tmp_path) for n in range(7)]
     pool, heard = Pool(count), []
-    workers = Workers(pool, Journal(tmp_path / "progress"), lambda done, total: heard.append((done, total)))
+    workers = Workers(
+        pool, Journal(tmp_path / "progress"), lambda done, total, note: heard.append((done, total))
+    )
     assert [result.square for result in workers.map(square, tasks[:4])] == [0, 1, 4, 9]
     assert [result.square for result in workers.map(square, tasks)] == [0, 1, 4, 9, 16, 25, 36]
     pool.close()

@@ -18,7 +18,7 @@ BENCHES = {  # a module of this package: what it measures
     "language": "texts and lines to languages, beside py3langid: speed, agreement, accuracy, mixtures",
     "tokenizer": "documents to a vocabulary and to ids, beside tokenizers, rustbpe, gigatoken; exactness",
     "pack": "documents to rows of tokens and batches, beside datatrove: speed, padding, what is cut",
-    "model": "forward and backward passes on a CPU, beside transformers': speed and peak memory",
+    "model": "training steps on a CPU, beside transformers' and torch's AdamW: speed and peak memory",
     "mix": "ten million rows to shares of domains and languages: rows per second and peak memory",
 }
 

@@ -14,9 +14,9 @@ from dspipe.model.attention.drawn import DrawnTicket
 from dspipe.model.keeping import Format, Keeper, Ticket
 from dspipe.model.products.linear import use_products
 from dspipe.model.transformer import Transformer
-from dspipe.train.arithmetic import PLAINLY, Arithmetic
 from dspipe.train.loss import compute_losses, count_targets
-from dspipe.train.schedule import Weights
+from dspipe.train.machine.arithmetic import PLAINLY, Arithmetic
+from dspipe.train.schedule.course import Weights
 
 WEIGHTS = Weights(0.0, 0.3, 1e-4)
 

@@ -24,6 +24,8 @@ from dspipe.bench import Options, Say, timing
 from dspipe.bench.rows import make_full, make_sparse
 from dspipe.recipe import Train
 from dspipe.shards import Artifact, open_artifact
+from dspipe.train.schedule.course import plan_course
+from dspipe.train.schedule.phases import plan_phases
 
 ROWS, ROW_LENGTH = 100_000_000, 4096
 BATCH = 256  # rows
@@ -54,7 +56,8 @@ def measure_loading(folder: Path, options: Options, say: Say) -> dict[str, Any]:
 def open_loader(sequences: Artifact, batch_size: int, seed: int) -> Any:
     from dspipe.train.loading.loader import RowLoader, list_parts  # torch takes seconds to import
 
-    return RowLoader(list_parts(sequences), batch_size, seed=seed)
+    parts = list_parts(sequences)
+    return RowLoader(parts, plan_phases(batch_size, None, list(parts)), seed)
 
 
 def measure_first(folder: Path, repeat: int, say: Say) -> dict[str, Any]:
@@ -131,7 +134,8 @@ def measure_waiting(folder: Path, say: Say) -> dict[str, Any]:
 
     settings = Train(steps=STEPS, batch_size=TRAINED_ROWS)
     made = make_full(folder / "sequences", TRAINED_LENGTH, STEPS * TRAINED_ROWS * TRAINED_LENGTH, VOCABULARY)
-    train(settings, open_loader(made, TRAINED_ROWS, 0), VOCABULARY, folder / "model")
+    course = plan_course(settings, [TRAINED_LENGTH])
+    train(settings, course, open_loader(made, TRAINED_ROWS, 0), VOCABULARY, folder / "model")
     lines = (folder / "model" / "metrics.jsonl").read_text("utf-8").splitlines()[WARM:]
     shutil.rmtree(folder)
     steps = [json.loads(line) for line in lines]

@@ -12,6 +12,8 @@ from dspipe.road import STAGES, WRITER
 from dspipe.runner import REBUILD, locked
 from dspipe.shards import MANIFEST, Journal, remove_leftovers, remove_tree
 
+REPORT = "report.html"  # which `dspipe report` leaves beside the artifacts
+
 
 def clean(run: Path, everything: bool, agreed: bool) -> None:
     """Remove unfinished artifacts and temporary files; with `everything`, finished artifacts as well."""
@@ -35,6 +37,7 @@ def clean(run: Path, everything: bool, agreed: bool) -> None:
         files = remove_leftovers(run)
         if everything:
             remove_tree(run / PROGRESS)
+            (run / REPORT).unlink(missing_ok=True)
             (run / ".lock").unlink()
     if everything and not any(run.iterdir()):
         run.rmdir()

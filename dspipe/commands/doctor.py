@@ -69,7 +69,7 @@ def describe_training() -> str:
     except ImportError:
         return "torch is missing: the text half works, training does not"
     from dspipe.recipe import PRESETS, Model, Train
-    from dspipe.train.machine import choose_device, describe_computation
+    from dspipe.train.machine.device import choose_device, describe_computation
 
     device = choose_device()  # for heads as DeepSeek-V3 has them
     found = describe_computation(device, Train(model=Model(**PRESETS["671b"])))

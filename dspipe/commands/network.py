@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from dspipe.bpe.layout import list_tokens, model_rows
 from dspipe.commands.terminal import show_size
 from dspipe.model.costs import Operations, count_operations, count_parameters
 from dspipe.model.memory import Memory, estimate_memory
-from dspipe.recipe import Recipe, Train, packed_lengths, resolve_keeping
+from dspipe.recipe import Recipe, Train, resolve_keeping
 from dspipe.shards import read_manifest
+from dspipe.train.schedule.course import Course
 
 WIDTHS = {"float32": 4, "bfloat16": 2}
 CODES = "with FP8"
@@ -33,13 +34,13 @@ ORDER = (
 )  # fmt: skip
 
 
-def describe_network(recipe: Recipe, run: Path) -> dict[str, Any]:
+def describe_network(recipe: Recipe, course: Course, run: Path) -> dict[str, Any]:
     """Numbers by part; operations and memory for the micro-batches that hold most tokens.
 
     run: the folder of the recipe's artifacts, where the tokenizer may be already.
     """
     settings, model = recipe.train, recipe.train.model
-    vocabulary, (rows, length) = count_rows(recipe, run), find_largest(recipe)
+    vocabulary, (rows, length) = count_rows(recipe, run), find_largest(settings, course)
     parameters = count_parameters(model, vocabulary)
     parts = asdict(parameters)
     return {
@@ -81,23 +82,10 @@ def count_rows(recipe: Recipe, run: Path) -> int:
     return model_rows(recipe.tokenizer.vocab_size + len(list_tokens(recipe.tokenizer)[1]))
 
 
-def find_largest(recipe: Recipe) -> tuple[int, int]:
+def find_largest(settings: Train, course: Course) -> tuple[int, int]:
     """Rows and their length, of the micro-batches with most tokens in the course of the training."""
-    settings = recipe.train
-    asked = packed_lengths(recipe.pack)[0] if settings.sequence_length is None else settings.sequence_length
-    sizes, lengths = (
-        value if isinstance(value, list) else [(0, value)] for value in (settings.batch_size, asked)
-    )
-    shapes = [
-        (settings.micro_batch or find_value(sizes, start), find_value(lengths, start))
-        for start in {tokens for tokens, _ in (*sizes, *lengths)}
-    ]
+    shapes = [(settings.micro_batch or phase.batch_size, phase.length) for phase in course.phases]
     return max(shapes, key=lambda shape: (shape[0] * shape[1], shape[1]))
-
-
-def find_value(schedule: Sequence[tuple[int, int]], tokens: int) -> int:
-    """What holds from so many tokens on."""
-    return [value for start, value in schedule if start <= tokens][-1]
 
 
 def sum_operations(operations: Operations) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,16 +10,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dspipe.commands.copies.beside import show_pairs
-from dspipe.commands.copies.pairs import count_kinds
+from dspipe.commands.copies.pairs import count_kinds, decode
 from dspipe.commands.lookup import Row, find_matching, list_unused, open_stage
 from dspipe.commands.page import find_original
 from dspipe.commands.terminal import WIDTH, plain, print_json, print_tree, show_lines
 from dspipe.recipe import DspipeError, RecipeError
-from dspipe.shards import Artifact
+from dspipe.shards import Artifact, read_batches, read_rows
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from dspipe.extract.original import Original
 
+REJECTED = "rejected.parquet"
 PLACE = ["id", "source", "origin", "url"]
 LINES = 8  # of headers, and of a page
 MOST_CHARACTERS = 2000  # of a page, for a program
@@ -60,7 +65,7 @@ def count_reasons(artifact: Artifact) -> dict[str, int]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    reasons = pq.read_table(artifact.folder / "rejected.parquet", columns=["reasons"])["reasons"]
+    reasons = pq.read_table(artifact.folder / REJECTED, columns=["reasons"])["reasons"]
     counted = {
         entry["values"]: entry["counts"] for entry in pc.value_counts(pc.list_flatten(reasons)).to_pylist()
     }
@@ -89,19 +94,46 @@ def begin(original: Original) -> Row:
 
 def drop_rejected(filtered: Artifact, reason: str, most: int) -> list[Row]:
     """Documents that `filter` rejected, for this reason among others."""
-    import pyarrow.dataset as dataset
+    rows = find_rejected(filtered, [reason], most)[reason]
+    return [
+        place_row(row) | {"reasons": row["reasons"], "original": {"page": row["text"][:MOST_CHARACTERS]}}
+        for row in rows
+    ]
 
-    rows: list[Row] = []
-    table = dataset.dataset(str(filtered.folder / "rejected.parquet"), format="parquet")
-    for batch in table.to_batches(columns=[*PLACE, "reasons", "text"], batch_size=1024):
-        if len(rows) >= most:
+
+def find_rejected(filtered: Artifact, reasons: Sequence[str], most: int) -> dict[str, list[Row]]:
+    """The first rejected documents of each reason, in order; of texts no others are read."""
+    import numpy as np
+
+    file = filtered.folder / REJECTED
+    found: dict[str, list[int]] = {reason: [] for reason in reasons}
+    left, first = set(reasons if most else ()), 0
+    for batch in read_batches(file, ["reasons"]):
+        if not left:
             break
-        held = zip(batch["reasons"].to_pylist(), range(len(batch)), strict=True)
-        wanted = [number for reasons, number in held if reason in reasons][: most - len(rows)]
-        rows += batch.take(wanted).to_pylist()
-    for row in rows:
-        row["original"] = {"page": row.pop("text")[:MOST_CHARACTERS]}
-    return [place_row(row) | row for row in rows]
+        for number, held in enumerate(batch["reasons"].to_pylist(), first):
+            for reason in left.intersection(held):
+                found[reason].append(number)
+                if len(found[reason]) == most:
+                    left.remove(reason)
+        first += len(batch)
+    numbers = sorted({number for some in found.values() for number in some})
+    rows = np.array(numbers, np.int64)
+    columns = {name: read_values(file, name, rows) for name in (*PLACE, "title", "reasons", "text")}
+    documents = {n: {name: columns[name][at] for name in columns} for at, n in enumerate(numbers)}
+    return {reason: [dict(documents[number]) for number in some] for reason, some in found.items()}
+
+
+def read_values(file: Path, column: str, rows: NDArray[np.int64]) -> list[Any]:
+    """A column's values in some rows; strings may hold anything, and are decoded with care."""
+    import pyarrow as pa
+
+    values: list[Any] = []
+    for _, array in read_rows(file, column, rows):
+        text = pa.types.is_string(array.type) or pa.types.is_large_string(array.type)
+        held = array.cast(pa.large_binary()).to_pylist() if text else array.to_pylist()
+        values += [None if value is None else decode(value) for value in held] if text else held
+    return values
 
 
 def place_row(row: Row) -> Row:

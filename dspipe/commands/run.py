@@ -110,6 +110,7 @@ class Bars(Lines):
             progress.MofNCompleteColumn(),
             progress.TimeElapsedColumn(),
             progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[note]}", markup=False),
             console=Console(stderr=True),
             transient=True,
             redirect_stdout=False,  # lines go where standard output goes, which may be a file
@@ -117,10 +118,10 @@ class Bars(Lines):
         self.bars.start()
 
     def begin(self, step: Step) -> None:
-        self.task = self.bars.add_task(step.stage.name, total=None)
+        self.task = self.bars.add_task(step.stage.name, total=None, note="")
 
-    def progress(self, done: int, total: int) -> None:
-        self.bars.update(self.task, completed=done, total=total)
+    def progress(self, done: int, total: int, note: str = "") -> None:
+        self.bars.update(self.task, completed=done, total=total, note=note)
 
     def end(self, outcome: Outcome) -> None:
         self.bars.remove_task(self.task)

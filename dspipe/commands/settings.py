@@ -1,4 +1,4 @@
-"""A recipe → every setting, the model's size, which copies dedup would catch, and the disk that it needs."""
+"""A recipe → every setting, the model's size, the training's course, and which copies dedup would catch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 import click
 import msgspec
 
+from dspipe.commands.course import describe_course, show_course
 from dspipe.commands.network import describe_network, show_network
 from dspipe.commands.terminal import print_json, print_tree
 from dspipe.dedup.curve import catch, find_bands
 from dspipe.dedup.room import LASTING, disk_per_document
 from dspipe.recipe import Dedup, Recipe, flatten
 from dspipe.shards import read_manifest
+from dspipe.train.schedule.course import plan_recipe
 
 SIMILARITIES = range(50, 100, 5)  # per cent
 SURE = 0.9  # with less, a pair at `similarity` is missed too often
@@ -23,17 +25,21 @@ MILLION = 1_000_000
 
 def show_recipe(recipe: Recipe, shards: Path, as_json: bool) -> None:
     """Print the settings of a recipe and what follows from them."""
+    course = plan_recipe(recipe)
     content = {
         "settings": flatten(msgspec.to_builtins(recipe)),
         "dedup": describe_dedup(recipe, shards),
-        "model": describe_network(recipe, shards / recipe.name),
+        "model": describe_network(recipe, course, shards / recipe.name),
+        "course": describe_course(recipe, course),
     }
     if as_json:
         return print_json(content)
     warnings = content["dedup"].pop("warnings")
-    network = content.pop("model")
+    network, described = content.pop("model"), content.pop("course")
     print_tree(content)
     for line in show_network(network):
+        click.echo(line)
+    for line in show_course(described, recipe, course):
         click.echo(line)
     for warning in warnings:
         click.echo(f"dedup: {warning}")

@@ -15,6 +15,7 @@ from dspipe.recipe import Keeping, Model
 FLOAT = 4  # bytes of float32: of weights, gradients, norms, scales and whatever stays exact
 INDEX = 8  # bytes of a number that says where something stands
 TILE = 128  # numbers that share a scale
+CHUNK_LOGITS = 1 << 23  # made at a time: 32 MB of float32, what a CPU's last cache holds; 1024 tokens at 8K
 CODE = 1 + FLOAT / TILE**2  # bytes of a weight in codes
 
 
@@ -76,6 +77,25 @@ def estimate_memory(config: Model, vocabulary: int, tokens: int, keeping: Keepin
         residual=tokens * (residual + depths * joint),
         loss=tokens * losses + (1 + depths) * count.head * FLOAT,
     )
+
+
+def estimate_working(config: Model, vocabulary: int, tokens: int, keeping: Keeping) -> int:
+    """Bytes beside, at the moment of the backward pass when most are held: what products work with.
+
+    The largest of an attention's gradients, those of an MLP or a layer of experts, and of a chunk of logits,
+    and the gradient of the residual stream throughout.
+    """
+    width, chosen = keeping.width, config.chosen_experts
+    padded = -(-max(config.head_width + config.rope_width, config.value_width) // 8) * 8
+    attention = (
+        config.heads * padded * width * 7
+    )  # queries, keys, values, and the gradients of these, of the output
+    experts = chosen * (2 * config.width + 5 * config.expert_width) * width
+    dense = 5 * config.dense_width * width if config.dense_layers else 0
+    stream = 3 * config.width * FLOAT
+    logits = 3 * max(CHUNK_LOGITS, vocabulary) * FLOAT
+    working = max(tokens * (max(attention, experts, dense) + stream), logits)
+    return 2 * working if keeping.fp8 else working  # operands, and what they come to from their codes
 
 
 def count_products(config: Model) -> int:

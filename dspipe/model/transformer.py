@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from dspipe.batch import PackedBatch
 from dspipe.model.attention.layer import Attention
-from dspipe.model.attention.rope import compute_rotations
+from dspipe.model.attention.rope import Rotary, turn_positions
 from dspipe.model.experts.balance import BalanceReport
 from dspipe.model.experts.layer import Experts, GatedMLP
 from dspipe.model.keeping import made_again
@@ -51,10 +51,10 @@ class Block(nn.Module):
         self.mlp = Experts(config) if sparse else GatedMLP(config.width, config.dense_width)
 
     def forward(
-        self, x_BLD: Tensor, rotations_LP: Tensor, valid_BL: Tensor, ends_D: Tensor | None = None
+        self, x_BLD: Tensor, rotary: Rotary, valid_BL: Tensor, ends_D: Tensor | None = None
     ) -> tuple[Tensor, BalanceReport | None]:
         with made_again("norms", self.attention_norm, x_BLD) as normed_BLD:
-            x_BLD = x_BLD + self.attention(normed_BLD, rotations_LP, ends_D)
+            x_BLD = x_BLD + self.attention(normed_BLD, rotary, ends_D)
         with made_again("norms", self.mlp_norm, x_BLD) as normed_BLD:
             if isinstance(self.mlp, GatedMLP):
                 return x_BLD + self.mlp(normed_BLD), None
@@ -63,9 +63,16 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
+    """The whole network.
+
+    Attributes:
+        extended: whether `config.yarn` is in force, as it is but for a training that has yet to come to rows
+            that need it. No part of the state: it follows from where the training stands.
+    """
+
     def __init__(self, config: Model, vocabulary: int) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.extended = config, True
         self.embedding = nn.Parameter(torch.empty(vocabulary, config.width))
         self.blocks = nn.ModuleList(Block(config, n >= config.dense_layers) for n in range(config.layers))
         self.norm = Norm(config.width, config.norm_epsilon)
@@ -76,11 +83,11 @@ class Transformer(nn.Module):
 
     def forward(self, batch: PackedBatch) -> Output:
         config, reports = self.config, list[BalanceReport | None]()
-        rotations_LP = compute_rotations(batch.positions_L, config)
+        rotary = turn_positions(batch.positions_L, config, self.extended)
         valid_BL, ends_D = batch.valid_BL, batch.ends_D
         x_BLD = F.embedding(batch.tokens_BL, self.embedding)
         for block in self.blocks:
-            x_BLD, report = block(x_BLD, rotations_LP, valid_BL, ends_D)
+            x_BLD, report = block(x_BLD, rotary, valid_BL, ends_D)
             reports.append(report)
         hidden = [self.norm(x_BLD)]
         if config.mtp_input == "norm":
@@ -89,7 +96,7 @@ class Transformer(nn.Module):
             assert isinstance(depth, Depth)
             later = batch.shift(ahead)
             x_BLD = depth.join(F.embedding(later.tokens_BL, self.embedding), x_BLD)
-            x_BLD, report = depth.block(x_BLD, rotations_LP, later.valid_BL & valid_BL, ends_D)
+            x_BLD, report = depth.block(x_BLD, rotary, later.valid_BL & valid_BL, ends_D)
             hidden.append(depth.norm(x_BLD))
             reports.append(report)
         return Output(tuple(hidden), *stack_reports(reports, self.head, config.experts))

@@ -19,7 +19,7 @@ from dspipe.model.experts.layer import Experts
 
 
 @torch.no_grad()
-def update_biases(layers: Iterable[Experts], loads_SE: Tensor, speed: float) -> None:
+def update_biases(layers: Iterable[Experts], loads_SE: Tensor, speed: float | Tensor) -> None:
     """Move each layer's bias by its row of loads; a gate without bias (V2's softmax) is left alone."""
     for layer, loads_E in zip(layers, loads_SE, strict=True):
         if layer.gate.bias is not None:

@@ -1,7 +1,9 @@
-"""A network whose loss or gradient is no number → the layer and the tensor where that begins.
+"""A step whose loss or gradient is no number → a sentence: where in the network that begins, in which rows.
 
-The step is run once more, each tensor being looked at as it is made, which costs too much to do always.
-Nothing was updated since, so that it takes the same course.
+These are the rows that are to blame by themselves; they are named with the documents in them.
+
+The step is run once more, each tensor being looked at as it is made, then each row alone, which costs too
+much to do always. Nothing was updated since, so that it takes the same course.
 """
 
 from __future__ import annotations
@@ -11,6 +13,58 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
+
+from dspipe.batch import PackedBatch
+from dspipe.recipe import Train
+from dspipe.train.loading.documents import read_documents
+from dspipe.train.loading.loader import RowLoader
+from dspipe.train.optimizer import clip_gradient
+from dspipe.train.preparation import Ready
+from dspipe.train.schedule.course import Course, Weights
+from dspipe.train.step import Outcome, accumulate_gradient
+
+MOST_NAMED = 4  # rows, and documents of a row
+
+
+def explain_step(
+    ready: Ready, settings: Train, course: Course, loader: RowLoader, outcome: Outcome, step: int
+) -> str:
+    """Why a training stops at a step."""
+    batch, weights = loader.batch(step), course.weights(step)
+    size, network = ready.fit.micro_batch[batch.tokens_BL.shape[1]], ready.parts.network
+    run = partial(accumulate_gradient, network, batch, settings, weights, ready.arithmetic, size)
+    place = locate_bad_numbers(network, run)
+    rows = find_bad_rows(ready, settings, batch, weights) or list(range(len(batch.tokens_BL)))
+    named = "; ".join(name_row(loader, step, row) for row in rows[:MOST_NAMED])
+    more = f"; and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+    return (
+        f"step {step}: the loss is {outcome.loss} and the gradient's norm {outcome.grad_norm}"
+        + (f"; first, {place}" if place else "")
+        + f"; lower train.learning_rate, or look at {'row' if len(rows) == 1 else 'rows'} {named}{more} "
+        f"(`dspipe trace RUN --step {step}` shows all); the last checkpoint is kept"
+    )
+
+
+def find_bad_rows(ready: Ready, settings: Train, batch: PackedBatch, weights: Weights) -> list[int]:
+    """Which rows of a batch have a loss or a gradient that is no number by themselves."""
+    parts, found = ready.parts, []
+    for row in range(len(batch.tokens_BL)):
+        parts.optimizer.forget_gradients()
+        one = batch.rows(row, row + 1)
+        shares = accumulate_gradient(parts.network, one, settings, weights, ready.arithmetic)
+        if not (shares.loss.isfinite() and clip_gradient(parts.network, settings.clip_norm).isfinite()):
+            found.append(row)
+    return found
+
+
+def name_row(loader: RowLoader, step: int, row: int) -> str:
+    """Where a row of a step lies, and the documents in it."""
+    length, numbers = loader.rows(step)
+    parts, local = loader.parts[length].find_rows(numbers[row : row + 1])
+    path = loader.parts[length].paths[int(parts[0])]
+    documents = read_documents(path, int(local[0]))
+    shown = ", ".join(documents[:MOST_NAMED]) + (" …" if len(documents) > MOST_NAMED else "")
+    return f"{path.parent.name}/{path.name}:{local[0]}" + (f" of {shown}" if documents else "")
 
 
 def locate_bad_numbers(network: nn.Module, run: Callable[[], object]) -> str | None:

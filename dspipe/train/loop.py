@@ -1,259 +1,295 @@
-"""The training loop: turns a loader's rows into a trained network, step by step.
+"""The training loop: a loader's rows → a trained network, its checkpoints and all that there is to see of it.
 
-A step: count the targets of its batch, run its micro-batches forward and backward, clip, update weights, then
-move the experts' biases by the loads of the whole batch. A killed run continues from its last checkpoint and
-ends in the same bits, since each step is a function of the checkpointed state and its number.
-
-Legend: S sparse layers, E experts.
+Each step is a function of the checkpointed state and of its number, so that a training killed at any moment
+continues from its last checkpoint and ends in the same bits. A step's outcome is read when the next one is
+under way, where the device works by itself; checkpoints are written by a thread; an evaluation comes before
+the checkpoint of its step, so that one that was cut off is done again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from dspipe.batch import PackedBatch
-from dspipe.model.products.linear import use_products
-from dspipe.model.transformer import Transformer, build_transformer
+from dspipe.model.checkpoint.folders import AVERAGE
+from dspipe.model.costs import count_operations
+from dspipe.model.transformer import Transformer
 from dspipe.recipe import DspipeError, Train
-from dspipe.shards import sync, write_file
-from dspipe.train.arithmetic import PLAINLY, Arithmetic, choose_arithmetic, list_shapes
-from dspipe.train.balance import average_violation, max_violations, update_biases
-from dspipe.train.diagnosis import locate_bad_numbers
+from dspipe.shards import write_file
+from dspipe.train.balance import average_violation, max_violations
+from dspipe.train.diagnosis import explain_step
+from dspipe.train.evaluating.evaluation import Evaluation, write_evaluation
+from dspipe.train.evaluating.evaluator import Evaluator
+from dspipe.train.extension import is_extended
 from dspipe.train.loading.loader import RowLoader
-from dspipe.train.loss import Losses, compute_losses, count_targets
-from dspipe.train.machine import choose_device, choose_precision, describe_computation
-from dspipe.train.optimizer import AdamW, clip_gradient, learning_rate
-from dspipe.train.schedule import Phase, Weights, find_weights
-from dspipe.train.start import load_start
-from dspipe.train.state import (
-    Progress,
-    collect_state,
-    cut_metrics,
-    identify_training,
-    load_checkpoint,
-    locate_checkpoint,
-    remove_others,
-    restore_state,
-    save_checkpoint,
-    write_tensors,
-)
+from dspipe.train.machine.device import choose_dtype, find_peak
+from dspipe.train.machine.fitting import Fit
+from dspipe.train.machine.speed import find_rate
+from dspipe.train.preparation import LINES, Ready, prepare
+from dspipe.train.saving.checkpoints import MEND, write_tensors
+from dspipe.train.saving.state import Progress, collect_state
+from dspipe.train.schedule.course import Course
+from dspipe.train.showing.boards import list_domains, list_numbers, open_boards
+from dspipe.train.showing.lines import Lines
+from dspipe.train.showing.metrics import StepMetrics
+from dspipe.train.step import Outcome, Pending, take_step
+
+READ_LATE = ("cuda",)  # devices that work while the machine goes on
 
 
 @dataclass(frozen=True)
-class StepMetrics:
-    """One line of `metrics.jsonl`.
-
-    `tokens` have been consumed up to and with this step, padding not counted. `loss` is the main loss in nats
-    per token, `mtp_loss` the unweighted mean over depths, `balance_loss` the unweighted mean of V3's Σ f·P
-    over layers (1 in perfect balance), `grad_norm` that before clipping. `bias_speed` and `mtp_weight` are γ
-    and λ of the step, `max_violation` that of its loads, averaged over layers and by layer. `seconds` are
-    those of the step, of which it `waited` some for its batch. None: the network has no such part.
-    """
-
-    step: int
-    tokens: int
-    loss: float
-    mtp_loss: float | None
-    balance_loss: float | None
-    lr: float
-    grad_norm: float
-    bias_speed: float
-    mtp_weight: float
-    max_violation: float | None
-    max_violation_by_layer: list[float | None]
-    seconds: float
-    waited: float
-
-
-@dataclass
-class Run:
-    """What changes from step to step."""
+class Trained:
+    """What came of it."""
 
     network: Transformer
-    optimizer: AdamW
-    arithmetic: Arithmetic
+    fit: Fit
     progress: Progress
+    evaluation: Evaluation | None
 
 
 def train(
     settings: Train,
+    course: Course,
     loader: RowLoader,
     vocabulary: int,
     folder: Path,
+    evaluator: Evaluator | None = None,
     on_step: Callable[[StepMetrics], None] = lambda metrics: None,
     say: Callable[[str], None] = lambda line: None,
-) -> Transformer:
-    """Train up to `settings.steps`, from the checkpoint in `folder` if there is one; returns the network.
+    memory: int | None = None,
+) -> Trained:
+    """Train up to `course.steps`, from the checkpoint in `folder` if there is one.
 
-    Leaves in `folder`: `checkpoint/`, `metrics.jsonl`, `model.safetensors` (our names, float32, biases too)
-    and `expert_loads.json`. `on_step` is called after each step, when its line is written; whatever it raises
-    leaves a folder to resume from. `say` hears what the training computes on.
+    Leaves in `folder`: `checkpoint/`, a line of `metrics.jsonl` for every step, of `expert_loads.jsonl` for
+    some of them together and of `evaluations.jsonl` for every evaluation, `evaluation.json`,
+    `expert_loads.json`, and the weights (our names, float32, biases too) as `model.safetensors`, their moving
+    average in `average/`. `on_step` is called after each step, when its line is written; whatever
+    it raises leaves a folder to resume from. `say` hears what was decided. memory: bytes that may be held.
 
     Raises:
-        DspipeError: the loss is no number (names step and rows), a row is damaged or has a token beyond the
-            vocabulary (names step and row), or the checkpoint is damaged or of another training.
+        DspipeError: the loss is no number (names step, rows and documents), a row is damaged or has a token
+            beyond the vocabulary, or the checkpoint is damaged or of another training.
+        RecipeError: it does not fit into the memory; names what would.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    training = identify_training(settings, vocabulary, loader.counts)
-    run = start_run(settings, vocabulary, folder, training, loader.phases, say)
-    say(describe_computation(run.network.head.device, settings, run.arithmetic.mode))
-    first, pinned = run.progress.step + 1, run.network.head.device.type == "cuda"
-    with (
-        open(folder / "metrics.jsonl", "a", encoding="utf-8") as lines,
-        contextlib.closing(loader.stream(first, settings.steps, pinned)) as batches,
-    ):
-        for step in range(first, settings.steps + 1):
-            metrics = run_step(run, settings, loader, batches, step)
-            lines.write(json.dumps(asdict(metrics)) + "\n")
-            lines.flush()
-            if step % settings.checkpoint_steps == 0 or step == settings.steps:
-                sync(folder / "metrics.jsonl")  # a checkpoint must not know steps that the metrics do not
-                state = collect_state(run.network, run.optimizer, run.progress)
-                save_checkpoint(folder / "checkpoint", state, run.progress, training)
+    with ExitStack() as block:
+        ready = prepare(settings, course, loader, vocabulary, folder, memory, say, block)
+        loop = Loop(settings, course, loader, ready, folder, evaluator, say, block)
+        loop.run(on_step)
+        return Trained(ready.parts.network, ready.fit, loop.progress, loop.finish())
+
+
+class Loop:
+    """What changes from step to step, and where it is written down; `block` closes what was opened."""
+
+    def __init__(
+        self,
+        settings: Train,
+        course: Course,
+        loader: RowLoader,
+        ready: Ready,
+        folder: Path,
+        evaluator: Evaluator | None,
+        say: Callable[[str], None],
+        block: ExitStack,
+    ) -> None:
+        self.settings, self.course, self.loader, self.ready = settings, course, loader, ready
+        self.folder, self.evaluator, self.say = folder, evaluator, say
+        self.progress, step = ready.progress, ready.progress.step
+        self.metrics, self.evaluations, self.loads = (
+            block.enter_context(closing(Lines(folder / name, step))) for name in LINES
+        )
+        if self.metrics.last != step:  # which no kill can do: a line is there before its checkpoint
+            raise DspipeError(
+                f"{self.metrics.path}: ends with step {self.metrics.last}, and the checkpoint is of step "
+                f"{step}; restore it from a copy, {MEND}"
+            )
+        self.boards = [block.enter_context(closing(board)) for board in open_boards(settings, folder, step)]
+        self.rate = find_rate(ready.device, choose_dtype(ready.device, settings))
+        self.ended = 0.0  # when the last step was through
+
+    def run(self, on_step: Callable[[StepMetrics], None]) -> None:
+        first, last, pinned = self.progress.step + 1, self.course.steps, self.ready.device.type == "cuda"
+        late = self.ready.device.type in READ_LATE
+        if self.is_evaluated(first - 1) and self.evaluations.last < first - 1:
+            self.evaluate(first - 1)  # a run whose last step it was to be has been stopped before it
+        before: Callable[[], None] | None = None  # what is left to do for the step before
+        with closing(self.loader.stream(first, last, pinned)) as batches:
+            for step in range(first, last + 1):
+                begun = time.perf_counter()
+                try:
+                    batch = next(batches)
+                    waited = time.perf_counter() - begun
+                    pending = self.take_step(batch, step)
+                except BaseException:
+                    if before is not None:
+                        before()  # what it raises comes first
+                    raise
+                if before is not None:
+                    before()
+                before = self.follow(step, batch, pending, begun, waited, on_step)
+                if not late or self.is_due(step):
+                    before()
+                    before = None
+
+    def take_step(self, batch: PackedBatch, step: int) -> Pending:
+        length, network = batch.tokens_BL.shape[1], self.ready.parts.network
+        network.extended |= is_extended(self.settings.model, self.course.phases, step)
+        return take_step(
+            self.ready.parts,
+            self.settings,
+            self.ready.arithmetic,
+            batch,
+            step,
+            self.ready.fit.micro_batch[length],
+            self.course.weights(step),
+            self.course.learning_rate(step),
+        )
+
+    def is_due(self, step: int) -> bool:
+        """Whether something is done after a step that needs all of it."""
+        return self.is_saved(step) or self.is_evaluated(step)
+
+    def is_saved(self, step: int) -> bool:
+        return step % self.settings.checkpoint_steps == 0 or step == self.course.steps
+
+    def is_evaluated(self, step: int) -> bool:
+        often = self.settings.evaluation_steps
+        return often is not None and step % often == 0 and 0 < step < self.course.steps
+
+    def follow(
+        self,
+        step: int,
+        batch: PackedBatch,
+        pending: Pending,
+        begun: float,
+        waited: float,
+        on_step: Callable[[StepMetrics], None],
+    ) -> Callable[[], None]:
+        """What is left to do for a step that has been taken."""
+
+        def finish() -> None:
+            outcome = pending.read()
+            if not (math.isfinite(outcome.loss) and math.isfinite(outcome.grad_norm)):
+                raise DspipeError(
+                    explain_step(self.ready, self.settings, self.course, self.loader, outcome, step)
+                )
+            metrics = self.note(step, batch, outcome, max(begun, self.ended), waited)
+            self.ended = outcome.ended
+            if self.is_evaluated(step):
+                self.evaluate(step)
+            if self.is_saved(step):
+                state = collect_state(self.ready.parts, self.progress)
+                self.ready.checkpoints.save(state, step)
             on_step(metrics)
-    write_results(run, folder)
-    return run.network
 
+        return finish
 
-def start_run(
-    settings: Train,
-    vocabulary: int,
-    folder: Path,
-    training: str,
-    phases: Sequence[Phase],
-    say: Callable[[str], None],
-) -> Run:
-    """A fresh network, that of `train.start`, or that of the checkpoint, to which metrics are cut back."""
-    loaded = load_checkpoint(folder / "checkpoint", training)
-    device = choose_device(settings.deterministic)
-    network = build_transformer(settings.model, vocabulary, settings.seed or 0).to(device)
-    if loaded is None:
-        load_start(network, settings, vocabulary)
-    shapes = list_shapes(network, list_sizes(settings, phases), settings.model.chosen_experts)
-    arithmetic = choose_arithmetic(settings, device, shapes, folder / "checkpoint", training, say)
-    use_products(network, arithmetic.products)
-    optimizer = AdamW(network, settings, arithmetic.products.refresh)
-    loads_SE = torch.zeros(len(network.sparse_layers), settings.model.experts, dtype=torch.int64)
-    run = Run(network, optimizer, arithmetic, Progress(0, 0, loads_SE, loads_SE.clone()))
-    if loaded is not None:
-        restore_state(network, optimizer, loaded[0])
-        run.progress = loaded[1]
-    if run.progress.step > settings.steps:
-        raise DspipeError(
-            f"{folder}: already trained for {run.progress.step} steps, more than train.steps = "
-            f"{settings.steps}; raise train.steps or use --rebuild train"
+    def note(
+        self, step: int, batch: PackedBatch, outcome: Outcome, begun: float, waited: float
+    ) -> StepMetrics:
+        """Add a step to what has been counted, and write its lines."""
+        before, tokens = self.progress, int(batch.valid_BL.sum())
+        self.progress = Progress(
+            step,
+            before.skipped + outcome.skipped,
+            before.tokens + tokens,
+            before.loads_SE + outcome.loads_SE,
+            outcome.loads_SE,
+            before.recent_loads_SE + outcome.loads_SE,
         )
-    if loaded is not None:  # a run stopped between writing this one and deleting the one before has two
-        remove_others(locate_checkpoint(folder / "checkpoint", run.progress.step))
-    cut_metrics(folder / "metrics.jsonl", run.progress.step)
-    return run
+        metrics = self.describe(step, batch, outcome, outcome.ended - begun, waited, tokens)
+        self.metrics.write(asdict(metrics))
+        for board in self.boards:
+            board.show(step, list_numbers(asdict(metrics), "train"))
+        if step % self.settings.load_steps == 0:
+            self.loads.write({"step": step, "loads": self.progress.recent_loads_SE.tolist()})
+            self.progress = self.progress.forget_recent()
+        if outcome.skipped:
+            self.say(
+                f"step {step}: loss {outcome.loss:.3f} and gradient norm {outcome.grad_norm:.2f} stand out, "
+                "its batch is skipped"
+            )
+        return metrics
 
-
-def list_sizes(settings: Train, phases: Sequence[Phase]) -> list[int]:
-    """Tokens of every micro-batch that there is, the last ones of steps among them."""
-    sizes = set()
-    for _, size, length, _ in phases:
-        at_a_time = min(settings.micro_batch or size, size)
-        sizes |= {at_a_time * length, (size % at_a_time or at_a_time) * length}
-    return sorted(sizes)
-
-
-def run_step(
-    run: Run, settings: Train, loader: RowLoader, batches: Generator[PackedBatch], step: int
-) -> StepMetrics:
-    started = time.perf_counter()
-    batch = next(batches)
-    waited = time.perf_counter() - started
-    rate, weights = learning_rate(settings, step), find_weights(settings, loader.phases, step)
-    losses, loads_SE = accumulate_gradient(run.network, batch, settings, weights, run.arithmetic)
-    norm = float(clip_gradient(run.network, settings.clip_norm))
-    if not math.isfinite(losses["loss"] or 0.0) or not math.isfinite(norm):
-        rows = ", ".join(loader.describe_rows(step))
-        again = partial(accumulate_gradient, run.network, batch, settings, weights, run.arithmetic)
-        place = locate_bad_numbers(run.network, again)
-        raise DspipeError(
-            f"step {step}: the loss is {losses['loss']} and the gradient's norm {norm}"
-            + (f"; first, {place}" if place else "")
-            + f"; lower train.learning_rate, or look at rows {rows}"
+    def describe(
+        self, step: int, batch: PackedBatch, outcome: Outcome, seconds: float, waited: float, tokens: int
+    ) -> StepMetrics:
+        violations, weights = max_violations(outcome.loads_SE), self.course.weights(step)
+        rows, length = batch.tokens_BL.shape
+        model, vocabulary = self.settings.model, self.ready.vocabulary
+        operations = count_operations(model, vocabulary, length).all * rows * length
+        return StepMetrics(
+            step=step,
+            tokens=self.progress.tokens,
+            loss=outcome.loss,
+            mtp_loss=outcome.mtp_loss,
+            balance_loss=outcome.balance_loss,
+            lr=self.course.learning_rate(step),
+            grad_norm=outcome.grad_norm,
+            bias_speed=weights.bias_speed,
+            mtp_weight=weights.mtp,
+            balance_weight=weights.sequence or weights.expert,
+            batch_size=rows,
+            sequence_length=length,
+            skipped=outcome.skipped,
+            max_violation=average_violation(violations),
+            max_violation_by_layer=[None if found is None else round(found, 4) for found in violations],
+            seconds=seconds,
+            waited=waited,
+            tokens_per_second=tokens / seconds,
+            mfu=None if self.rate is None else operations / seconds / self.rate,
+            memory=find_peak(self.ready.device),
         )
-    run.optimizer.step(rate)
-    update_biases(run.network.sparse_layers.values(), loads_SE, weights.bias_speed)
-    loads_SE = loads_SE.cpu()
-    violations = max_violations(loads_SE)
-    before = run.progress
-    tokens = before.tokens + int(batch.valid_BL.sum())
-    run.progress = Progress(step, tokens, before.loads_SE + loads_SE, loads_SE)
-    return StepMetrics(
-        step=step,
-        tokens=run.progress.tokens,
-        loss=losses["loss"] or 0.0,
-        mtp_loss=losses["mtp_loss"],
-        balance_loss=losses["balance_loss"],
-        lr=rate,
-        grad_norm=norm,
-        bias_speed=weights.bias_speed,
-        mtp_weight=weights.mtp,
-        max_violation=average_violation(violations),
-        max_violation_by_layer=[None if found is None else round(found, 4) for found in violations],
-        seconds=time.perf_counter() - started,
-        waited=waited,
-    )
 
+    def evaluate(self, step: int) -> Evaluation | None:
+        """Judge the weights as they are after a step, and write it down."""
+        if self.evaluator is None:
+            return None
+        parts = self.ready.parts
+        phases = [phase for phase in self.course.phases if phase.first_step <= step]
+        length = max(phase.length for phase in phases)
+        evaluation = self.evaluator.evaluate(
+            parts.network,
+            parts.average,
+            self.ready.arithmetic.products.refresh,
+            step,
+            length,
+            self.ready.fit.micro_batch[length],
+        )
+        if evaluation is not None:
+            content = asdict(evaluation)
+            self.evaluations.write(content)
+            for board in self.boards:
+                board.show(
+                    step, list_numbers(content, "evaluation") | list_domains(content["domains"], "evaluation")
+                )
+            if step != self.course.steps:
+                self.say(f"step {step}: {evaluation.describe()}")
+        return evaluation
 
-def accumulate_gradient(
-    network: Transformer,
-    batch: PackedBatch,
-    settings: Train,
-    weights: Weights,
-    arithmetic: Arithmetic = PLAINLY,
-) -> tuple[dict[str, float | None], Tensor]:
-    """Forward and backward over all micro-batches; returns the step's losses and `loads_SE`."""
-    device = network.head.device
-    batch = batch.keep_apart() if settings.attention == "document" else batch
-    counts, rows = count_targets(batch), len(batch.tokens_BL)
-    size = settings.micro_batch or rows
-    parts: list[Losses] = []
-    loads_SE = torch.zeros(
-        len(network.sparse_layers), settings.model.experts, dtype=torch.int64, device=device
-    )
-    for start in range(0, rows, size):
-        part = batch.rows(start, start + size).to(device)
-        with choose_precision(device, settings):
-            with arithmetic.keep():
-                output = network(part)
-            losses = compute_losses(output, network.head, part, counts, weights)
-        losses.total.backward()  # type: ignore[no-untyped-call]
-        loads_SE += output.loads_SE
-        parts.append(losses)
-    return {
-        "loss": add_up([part.main for part in parts]),
-        "mtp_loss": add_up([part.mtp for part in parts]),
-        "balance_loss": add_up([part.balance for part in parts]),
-    }, loads_SE
-
-
-def add_up(shares: list[Tensor | None]) -> float | None:
-    """Micro-batches' shares of a mean over the step, summed in order."""
-    present = [share for share in shares if share is not None]
-    return float(torch.stack(present).sum()) if present else None
-
-
-def write_results(run: Run, folder: Path) -> None:
-    """The trained weights, and for placement the tokens that each expert of each sparse layer has seen."""
-    write_tensors(folder / "model.safetensors", run.network.state_dict(), {"format": "pt"})
-    content = {
-        "layers": list(run.network.sparse_layers),
-        "total": run.progress.loads_SE.tolist(),
-        "last_step": run.progress.last_loads_SE.tolist(),
-    }
-    write_file(folder / "expert_loads.json", json.dumps(content).encode() + b"\n")
+    def finish(self) -> Evaluation | None:
+        """Write the trained weights, and for placement the tokens that each expert has seen; judge them."""
+        parts, progress = self.ready.parts, self.progress
+        self.ready.checkpoints.settle()
+        write_tensors(self.folder / "model.safetensors", parts.network.state_dict(), {"format": "pt"})
+        if parts.average is not None:
+            parts.average.settle()
+            write_tensors(
+                self.folder / AVERAGE / "model.safetensors", parts.average.tensors, {"format": "pt"}
+            )
+        content = {
+            "layers": list(parts.network.sparse_layers),
+            "total": progress.loads_SE.tolist(),
+            "last_step": progress.last_loads_SE.tolist(),
+        }
+        write_file(self.folder / "expert_loads.json", json.dumps(content).encode() + b"\n")
+        self.evaluations.cut(progress.step - 1)  # a run that was stopped behind this one's line has it
+        evaluation = self.evaluate(progress.step)
+        write_evaluation(evaluation, self.folder / "evaluation.json")
+        return evaluation

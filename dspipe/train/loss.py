@@ -28,11 +28,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dspipe.batch import IGNORED, PackedBatch
+from dspipe.model.memory import CHUNK_LOGITS
 from dspipe.model.precision import compute_dtype, raise_precision
 from dspipe.model.transformer import Output
-from dspipe.train.schedule import Weights
-
-CHUNK_LOGITS = 1 << 23  # logits at a time: 32 MB of float32, what a CPU's last cache holds; 1024 tokens at 8K
+from dspipe.train.schedule.course import Weights
 
 
 @dataclass(frozen=True)

@@ -38,25 +38,33 @@ class AdamW:
         self.state: dict[Tensor, dict[str, Tensor]] = {}
 
     @torch.no_grad()
-    def step(self, rate: float) -> None:
-        """Update all that have a gradient, and forget the gradients."""
+    def step(self, rate: float, skipped: Tensor | None = None) -> None:
+        """Update all that have a gradient, and forget the gradients.
+
+        skipped: 1 on the device to forget the gradients without an update, else 0.
+        """
         found = [parameter for parameter in self.parameters if parameter.grad is not None]
+        counted = 1 if skipped is None else 1 - skipped
         for parameter in found:
             if parameter not in self.state:
                 self.state[parameter] = self.begin(parameter)
-            self.state[parameter]["step"] += 1
+            self.state[parameter]["step"] += counted
         for decay, some in (
             (self.settings.weight_decay, [parameter for parameter in found if parameter.ndim > 1]),
             (0.0, [parameter for parameter in found if parameter.ndim == 1]),
         ):
             for parts in divide(some, ROOM[some[0].device.type]) if some else ():
-                self.update(parts, rate, decay)
+                self.update(parts, rate, decay, skipped)
                 for parameter, place in parts:
                     if place.stop == parameter.numel():
                         parameter.grad = None
                         self.renew(parameter)
 
-    def update(self, parts: Sequence[Part], rate: float, decay: float) -> None:
+    def forget_gradients(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def update(self, parts: Sequence[Part], rate: float, decay: float, skipped: Tensor | None) -> None:
         weights, grads, steps = [], [], []
         moments: tuple[list[Tensor], list[Tensor]] = [], []
         for parameter, place in parts:
@@ -71,7 +79,7 @@ class AdamW:
         torch._fused_adamw_(
             weights, grads, wide[0], wide[1], [], steps,
             lr=rate, beta1=self.settings.beta1, beta2=self.settings.beta2, eps=EPSILON,
-            weight_decay=decay, amsgrad=False, maximize=False,
+            weight_decay=decay, amsgrad=False, maximize=False, found_inf=skipped,
         )  # fmt: skip
         if self.settings.moments != "float32":
             for some, updated in zip(moments, wide, strict=True):
@@ -99,11 +107,6 @@ def divide(parameters: Sequence[Tensor], room: int) -> Iterator[list[Part]]:
                 taken, left = [], room
     if taken:
         yield taken
-
-
-def learning_rate(settings: Train, step: int) -> float:
-    """Of a step counted from 1: linear from zero over the warm-up, then constant."""
-    return settings.learning_rate * min(1.0, step / max(settings.warmup_steps, 1))
 
 
 def clip_gradient(network: nn.Module, largest: float) -> Tensor:

@@ -2,56 +2,64 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 from dspipe.bpe.files import list_files
 from dspipe.recipe import RecipeError, Train
 from dspipe.shards import Artifact, Output, record_file, write_file
-from dspipe.train.evaluation import choose_size, evaluate, write_evaluation
-from dspipe.train.loading.held_out import open_held_out
+from dspipe.train.evaluating.evaluator import Evaluator, choose_held_out, find_tokenizer
 from dspipe.train.loading.loader import RowLoader, list_parts
-from dspipe.train.loop import StepMetrics, train
+from dspipe.train.loop import train
+from dspipe.train.schedule.course import plan_course
+from dspipe.train.showing.metrics import StepMetrics
 from dspipe.train.summary import count_rows, describe_training
 from dspipe.workers import Workers
 
+WEIGHTS = Path("model.safetensors")  # named first
+BESIDE, BOARDS = "checkpoint", ("tensorboard", "wandb")  # folders of what is no part of the model
+
 
 def run(settings: Train, sequences: Artifact, tokenizer: Artifact, model: Output, workers: Workers) -> None:
-    """Train up to `settings.steps`, from the last checkpoint if there is one, and evaluate the outcome."""
+    """Train as far as the settings say, from the last checkpoint if there is one, evaluations included."""
     check_tokenizer(sequences, tokenizer)
     vocabulary = int(tokenizer.manifest.facts["model_rows"])
-    sizes, lengths, seed = settings.batch_size, settings.sequence_length, settings.seed or 0
     entries = int(tokenizer.manifest.facts["vocabulary"])  # the network has some rows more
-    loader = RowLoader(list_parts(sequences), sizes, lengths, seed, entries)
+    parts = list_parts(sequences)
+    course = plan_course(settings, list(parts))
+    loader = RowLoader(parts, course.phases, settings.seed or 0, entries)
 
     def report(metrics: StepMetrics) -> None:
-        workers.report(metrics.step, settings.steps)
+        workers.report(metrics.step, course.steps, metrics.describe())
 
-    network = train(settings, loader, vocabulary, model.folder, report, workers.say)
-    met = loader.count_met(settings.steps)
+    met = loader.count_met(course.steps)
     longest = max(length for length, rows in met.items() if rows)
-    held_out = open_held_out(sequences, longest, settings.evaluation_tokens, entries)
     if 0 < settings.evaluation_tokens < longest:
         workers.say(f"no evaluation: train.evaluation_tokens are less than a row of {longest}")
-    evaluation = evaluate(network, held_out, settings, choose_size(settings, loader.phases, longest))
-    write_evaluation(evaluation, model.folder / "evaluation.json")
+    held_out = choose_held_out(settings, sequences, longest)
+    evaluator = Evaluator(held_out, tokenizer.folder, settings, entries)
+    trained = train(
+        settings, course, loader, vocabulary, model.folder, evaluator, report, workers.say, workers.memory
+    )
     write_file(
         model.folder / "recipe.json", msgspec.json.format(msgspec.json.encode({"train": settings})) + b"\n"
     )
     for name in list_files(tokenizer.folder):
         write_file(model.folder / name, (tokenizer.folder / name).read_bytes())
-    facts = describe_training(settings, vocabulary, longest, model.folder / "metrics.jsonl", evaluation)
-    made = ("model.safetensors", "metrics.jsonl", "expert_loads.json", "evaluation.json", "recipe.json")
-    parts = [record_file(model.folder, name, 1) for name in (*made, *list_files(tokenizer.folder))]
-    saved = sorted(
-        path.relative_to(model.folder) for path in (model.folder / "checkpoint").rglob("*") if path.is_file()
+    facts = describe_training(settings, vocabulary, longest, model.folder / "metrics.jsonl", trained)
+    files = [path for path in model.folder.rglob("*") if path.is_file()]
+    names = sorted(
+        (path.relative_to(model.folder) for path in files), key=lambda name: (name != WEIGHTS, name)
     )
-    beside = [record_file(model.folder, str(path), 1) for path in saved]
-    model.close(parts, count_rows(loader.counts, met), beside, facts)
+    beside = [name for name in names if name.parts[0] == BESIDE]
+    made = [name for name in names if name.parts[0] not in (BESIDE, *BOARDS, "manifest.json")]
+    written = ([record_file(model.folder, str(name), 1) for name in some] for some in (made, beside))
+    model.close(next(written), count_rows(loader.counts, met), next(written), facts)
 
 
 def check_tokenizer(sequences: Artifact, tokenizer: Artifact) -> None:
-    packed = {entry.get("artifact"): entry.get("fingerprint") for entry in sequences.manifest.inputs}
-    if packed.get("tokenizer") != tokenizer.manifest.fingerprint:
+    if find_tokenizer(sequences) != tokenizer.manifest.fingerprint:
         raise RecipeError(
             f"train: {sequences.folder} was packed with another tokenizer than {tokenizer.folder}; "
             "use both from the same run, or pack again"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import xxhash
 
+from dspipe.model.checkpoint.manifest import read_network
 from dspipe.recipe import DspipeError, Model, RecipeError, Train
-from dspipe.shards import Artifact, open_artifact, read_manifest, record_file
+from dspipe.shards import Artifact, Part, open_artifact, read_manifest, record_file
 
 if TYPE_CHECKING:
     from dspipe.model.transformer import Transformer
@@ -36,10 +37,16 @@ def describe_start(settings: Train) -> list[dict[str, Any]]:
         return []
     artifact = open_start(Path(settings.start))
     check_model(artifact, settings.model)
-    parts = [part for part in artifact.manifest.parts if part.file.endswith(WEIGHTS)]
-    digest = xxhash.xxh3_64_hexdigest(msgspec.json.encode(parts))
+    parts = [part for part in artifact.manifest.parts if is_weights(part)]
+    yarn = read_network(artifact.manifest).yarn  # if in force, it is so from the first step on
+    digest = xxhash.xxh3_64_hexdigest(msgspec.json.encode([parts, yarn] if yarn else parts))
     size = sum(part.bytes for part in parts)
     return [{"source": "start", "file": "model", "bytes": size, "sample": digest}]
+
+
+def is_weights(part: Part) -> bool:
+    """Not the average, which lies in a folder of its own."""
+    return part.file.endswith(WEIGHTS) and "/" not in part.file
 
 
 def open_start(folder: Path) -> Artifact:
@@ -53,7 +60,7 @@ def open_start(folder: Path) -> Artifact:
 
 def check_model(artifact: Artifact, asked: Model) -> None:
     """Refuse another network; YaRN alone may be new, because rows become longer that way."""
-    made = msgspec.convert(artifact.manifest.settings["model"], Model)
+    made = read_network(artifact.manifest)
     for key in Model.__struct_fields__:
         old, new = getattr(made, key), getattr(asked, key)
         if old != new and key not in FREE and not (key == "yarn" and old is None):
@@ -81,7 +88,7 @@ def load_start(network: Transformer, settings: Train, vocabulary: int) -> None:
             f"{vocabulary:,}; pack with the tokenizer of that model"
         )
     for part in artifact.manifest.parts:
-        if part.file.endswith(WEIGHTS) and record_file(artifact.folder, part.file, part.rows) != part:
+        if is_weights(part) and record_file(artifact.folder, part.file, part.rows) != part:
             raise DspipeError(f"{artifact.folder / part.file}: is not what was written; make it again")
     weights = open_model(artifact.folder, settings.model, vocabulary)
     for name, tensor in network.state_dict().items():

@@ -6,10 +6,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from dspipe.model.checkpoint.manifest import EXTENDED
 from dspipe.model.costs import count_parameters
 from dspipe.recipe import Train
 from dspipe.shards import Counts
-from dspipe.train.evaluation import Evaluation
+from dspipe.train.evaluating.evaluation import Evaluation
+from dspipe.train.loop import Trained
 
 
 def count_rows(rows: Mapping[int, int], met: Mapping[int, int]) -> Counts:
@@ -20,20 +22,25 @@ def count_rows(rows: Mapping[int, int], met: Mapping[int, int]) -> Counts:
 
 
 def describe_training(
-    settings: Train, vocabulary: int, length: int, metrics: Path, evaluation: Evaluation | None
+    settings: Train, vocabulary: int, length: int, metrics: Path, trained: Trained
 ) -> dict[str, object]:
     """Facts of a manifest; length: of the longest rows that were trained on."""
     lines = [json.loads(line) for line in metrics.read_text("utf-8").splitlines()]
     first, last = lines[0], lines[-1]
     parameters = count_parameters(settings.model, vocabulary)
+    skipped = trained.progress.skipped
     return {
-        "steps": settings.steps, "tokens": last["tokens"], "sequence_length": length,
-        "vocabulary": vocabulary,
+        "steps": trained.progress.step, "tokens": last["tokens"], "sequence_length": length,
+        "vocabulary": vocabulary, EXTENDED: trained.network.extended,
         "parameters": parameters.total, "active": parameters.active,
-        "first_loss": first["loss"], "last_loss": last["loss"],
-        **describe_evaluation(evaluation),
+        "first_loss": first["loss"], "last_loss": last["loss"], "skipped": skipped,
+        "micro_batch": trained.fit.micro_batch, "recompute": list(trained.fit.recompute),
+        "memory": trained.fit.memory,
+        **describe_evaluation(trained.evaluation),
         "line": [f"{parameters.total:,} parameters", f"{last['tokens']:,} tokens",
-                 f"loss {first['loss']:.2f} → {last['loss']:.2f}", *write_line(evaluation)],
+                 f"loss {first['loss']:.2f} → {last['loss']:.2f}",
+                 *([f"{skipped} batches skipped"] if skipped else []),
+                 *([trained.evaluation.describe()] if trained.evaluation else [])],
     }  # fmt: skip
 
 
@@ -45,12 +52,3 @@ def describe_evaluation(evaluation: Evaluation | None) -> dict[str, object]:
         "held_out_loss": evaluation.loss,
         "held_out_max_violation": evaluation.max_violation,
     }
-
-
-def write_line(evaluation: Evaluation | None) -> list[str]:
-    if evaluation is None:
-        return []
-    line = f"{evaluation.loss:.2f} on {evaluation.tokens:,} held-out tokens"
-    if evaluation.max_violation is not None:
-        line += f", MaxVio {evaluation.max_violation:.2f}"
-    return [line]

@@ -155,9 +155,11 @@ def test_a_step_names_the_rows_that_training_takes_in_its_order(
 
 def test_a_step_has_the_rows_that_the_loader_reads(packed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from dspipe.train.loading.loader import RowLoader, list_parts
+    from dspipe.train.schedule.phases import plan_phases
 
     parts = list_parts(open_artifact(packed / "sequences"))
-    loader = RowLoader(parts, SETTINGS["batch_size"], SETTINGS["sequence_length"], SETTINGS["seed"])
+    phases = plan_phases(SETTINGS["batch_size"], SETTINGS["sequence_length"], list(parts))
+    loader = RowLoader(parts, phases, SETTINGS["seed"])
     for step in range(1, SETTINGS["steps"] + 1):
         found = trace(capsys, packed, "--step", step)
         assert [row["row"] for row in found["rows"]] == loader.describe_rows(step)

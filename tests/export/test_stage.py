@@ -106,6 +106,37 @@ def test_multi_token_prediction_is_left_out_where_it_is_not_wanted(
     assert not [name for name in read_ours(tmp_path / "ours") if name.startswith("depths.")]
 
 
+def test_the_average_of_the_weights_is_exported_where_it_is_asked_for(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained / "data", tmp_path / "data")
+    use = f'[use]\nmixture = "{trained}/shards/tiny/mixture"\ntokenizer = "{trained}/shards/tiny/tokenizer"\n'
+    recipe = write_recipe(tmp_path, "averaged", 3, "average = 0.5\n")
+    recipe.write_text(recipe.read_text() + use)
+    run(
+        tmp_path,
+        "run",
+        recipe,
+        "--workers",
+        1,
+        "--set",
+        "export.average=true",
+        "--set",
+        "export.dtype=float32",
+    )
+    model = tmp_path / "shards" / "averaged" / "model"
+    convert(capsys, model, tmp_path / "weights", "--dtype", "f32")
+    convert(capsys, model, tmp_path / "average", "--dtype", "f32", "--average")
+    own, averaged = (load_file(tmp_path / name / "model.safetensors") for name in ("weights", "average"))
+    exported = load_file(tmp_path / "shards" / "averaged" / "hf" / "model.safetensors")
+    assert all(torch.equal(averaged[name], exported[name]) for name in averaged)
+    kept = load_file(model / "average" / "model.safetensors")
+    assert torch.equal(averaged["lm_head.weight"], kept["head"])
+    assert not torch.equal(averaged["lm_head.weight"], own["lm_head.weight"])
+    with pytest.raises(DspipeError, match=r"its training kept no average of the weights; .*train\.average"):
+        convert(capsys, trained / "shards" / "tiny" / "model", tmp_path / "none", "--average")
+
+
 def test_training_goes_on_from_an_imported_model_with_its_tokenizer(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,7 +231,7 @@ def test_options_that_do_not_go_with_what_is_converted_are_refused(trained: Path
     for source, options, message in [
         (run_folder / "model", ["--format", "megatron"], "holds a model; --format goes with packed rows"),
         (run_folder / "hf", ["--dtype", "bf16"], "which is float32; leave out --dtype"),
-        (run_folder / "sequences", ["--no-mtp"], "holds packed rows; --dtype and --no-mtp go with models"),
+        (run_folder / "sequences", ["--no-mtp"], "holds packed rows; --dtype, --no-mtp and --average go"),
         (run_folder / "mixture", [], "nothing to convert; give packed rows, a trained model or a folder"),
     ]:
         with pytest.raises(DspipeError, match=message):

@@ -20,11 +20,11 @@ from dspipe.model.products.linear import use_products
 from dspipe.model.products.units import Emulation, NativeUnits
 from dspipe.model.transformer import build_transformer
 from dspipe.recipe import Fp8, Train, resolve_keeping
-from dspipe.train.arithmetic import build_arithmetic, choose_arithmetic, list_shapes
-from dspipe.train.loop import accumulate_gradient
-from dspipe.train.machine import choose_device
+from dspipe.train.machine.arithmetic import build_arithmetic, choose_arithmetic, list_shapes
+from dspipe.train.machine.device import choose_device
 from dspipe.train.optimizer import AdamW
-from dspipe.train.schedule import Weights
+from dspipe.train.schedule.course import Weights
+from dspipe.train.step import accumulate_gradient
 from tests.model.test_keeping import SOME
 from tests.reference.networks import random_batch, small_model
 from tests.reference.rows import write_rows

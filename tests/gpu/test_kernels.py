@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dspipe.model.attention.kernels import Kernel, choose_kernel, order_kernels
-from dspipe.train.machine import choose_device
+from dspipe.train.machine.device import choose_device
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 WIDTHS = [(192, 128), (96, 64), (48, 32), (64, 64)]

@@ -13,8 +13,8 @@ from dspipe.batch import PackedBatch
 from dspipe.model.transformer import Transformer
 from dspipe.recipe import Train
 from dspipe.train.loss import Counts, compute_losses, count_targets
-from dspipe.train.machine import choose_device, choose_precision
-from dspipe.train.schedule import Weights
+from dspipe.train.machine.device import choose_device, choose_precision
+from dspipe.train.schedule.course import Weights
 from tests.reference.networks import random_batch, small_network
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -9,14 +9,14 @@ import torch
 
 from dspipe.train.loading.loader import RowLoader
 from tests.reference.networks import small_model
-from tests.reference.rows import write_rows
+from tests.reference.rows import even, write_rows
 from tests.train.test_loop import Killed, kill_after, read_everything, run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 def test_batches_for_a_gpu_are_in_memory_that_it_can_fetch_from(tmp_path: Path) -> None:
-    loader = RowLoader(write_rows(tmp_path, rows=11, parts=2), 4, seed=1)
+    loader = RowLoader(write_rows(tmp_path, rows=11, parts=2), even(4), seed=1)
     for step, batch in enumerate(loader.stream(1, 9, pinned=True), 1):
         assert batch.tokens_BL.is_pinned() and batch.rows(1, 3).document_BL.is_pinned()
         away = batch.to(torch.device("cuda"))

@@ -16,7 +16,7 @@ from dspipe.model.norm import RootMeanSquare
 from dspipe.model.products.plain import PLAIN
 from dspipe.recipe import Yarn
 from dspipe.train.loss import compute_losses, count_targets, sum_cross_entropy
-from dspipe.train.schedule import Weights
+from dspipe.train.schedule.course import Weights
 from tests.reference.networks import random_batch, small_model, small_network
 
 ROUTES = {

@@ -28,9 +28,9 @@ from dspipe.model.products.plain import Products
 from dspipe.model.products.units import Emulation
 from dspipe.model.transformer import Transformer, build_transformer
 from dspipe.recipe import Fp8, Model, Train
-from dspipe.train.arithmetic import PLAINLY, Arithmetic, build_arithmetic
 from dspipe.train.loss import compute_losses, count_targets
-from dspipe.train.schedule import Weights
+from dspipe.train.machine.arithmetic import PLAINLY, Arithmetic, build_arithmetic
+from dspipe.train.schedule.course import Weights
 from tests.reference.networks import VOCABULARY, random_batch, small_network
 
 KINDS = ("norms", "projections", "activations")

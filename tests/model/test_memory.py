@@ -11,7 +11,7 @@ from dspipe.bench.kept import count_kept
 from dspipe.model.memory import estimate_memory
 from dspipe.model.transformer import build_transformer
 from dspipe.recipe import PRESETS, Fp8, Model, Train, resolve_keeping
-from dspipe.train.arithmetic import build_arithmetic
+from dspipe.train.machine.arithmetic import build_arithmetic
 from tests.model.test_costs import SHAPES
 from tests.reference.networks import random_batch
 

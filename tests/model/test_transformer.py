@@ -6,9 +6,9 @@ import torch
 from dspipe.batch import PackedBatch
 from dspipe.model.transformer import build_transformer
 from dspipe.recipe import Train
-from dspipe.train.loop import accumulate_gradient
 from dspipe.train.loss import compute_losses, count_targets
-from dspipe.train.schedule import Weights
+from dspipe.train.schedule.course import Weights
+from dspipe.train.step import accumulate_gradient
 from tests.reference.networks import VOCABULARY, random_batch, small_model, small_network
 
 

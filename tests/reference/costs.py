@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dspipe.batch import PackedBatch
 from dspipe.model.transformer import Transformer
 from dspipe.train.loss import compute_losses, count_targets
-from dspipe.train.schedule import Weights
+from dspipe.train.schedule.course import Weights
 
 WEIGHTS = Weights(0.0, 0.3, 1e-4)
 

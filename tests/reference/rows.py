@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,15 @@ import pyarrow as pa
 from dspipe.schema import sequences
 from dspipe.sequences import checksum_keys, checksum_rows
 from dspipe.shards import Artifact, Counts, open_artifact, record_file
+from dspipe.train.schedule.phases import Phase, plan_phases
 from tests.support import make_output
 
 Parts = dict[int, list[tuple[Path, int]]]  # of each length its files, and how many rows each has
+
+
+def even(rows: int, length: int = 16) -> list[Phase]:
+    """The phases of steps that are all alike."""
+    return plan_phases(rows, None, [length])
 
 
 def write_rows(
@@ -61,13 +68,24 @@ def make_table(tokens: np.ndarray, lengths: list[list[int]]) -> pa.Table:
 
 
 def make_held_out(
-    folder: Path, labels: list[tuple[str | None, str | None]], length: int = 16, trained: Parts | None = None
+    folder: Path,
+    labels: list[tuple[str | None, str | None]],
+    length: int = 16,
+    trained: Parts | None = None,
+    infilled: Collection[int] = (),
 ) -> Artifact:
-    """An artifact with a held-out row for each (domain, language), and with the files to train on."""
+    """An artifact with a held-out row for each (domain, language), and with the files to train on.
+
+    infilled: which rows have documents that are.
+    """
     (drawn,) = write_rows(folder / "drawn", len(labels), 1, length, seed=9)[length]
     tokens, lengths = read_file(drawn[0])
     shutil.rmtree(folder / "drawn")
     table = make_table(tokens, lengths)
+    marks = pa.array(
+        [[row in infilled] * len(part) for row, part in enumerate(lengths)], pa.list_(pa.bool_())
+    )
+    table = table.set_column(table.schema.get_field_index("fim"), table.schema.field("fim"), marks)
     for number, name in enumerate(("domain", "language")):
         table = table.append_column(name, pa.array([label[number] for label in labels], pa.string()))
     write_file(folder / f"validation/L{length}.arrow", table)

@@ -3,8 +3,8 @@ import torch
 
 from dspipe.recipe import Train
 from dspipe.train.balance import average_violation, max_violations, update_biases
-from dspipe.train.loop import accumulate_gradient
-from dspipe.train.schedule import Weights
+from dspipe.train.schedule.course import Weights
+from dspipe.train.step import accumulate_gradient
 from tests.reference.networks import random_batch, small_network
 
 WEIGHTS = Weights(bias_speed=0.001, mtp=0.3, sequence=1e-4)
@@ -26,7 +26,7 @@ def test_multi_token_layers_are_balanced_too() -> None:
     network, batch = small_network(mtp_depth=2), random_batch([[13], [9]], 13)
     layers = network.sparse_layers
     before = {name: layer.gate.bias.clone() for name, layer in layers.items()}
-    _, loads = accumulate_gradient(network, batch, Train(model=network.config), WEIGHTS)
+    loads = accumulate_gradient(network, batch, Train(model=network.config), WEIGHTS).loads_SE
     update_biases(layers.values(), loads, 0.01)
     for (name, layer), load in zip(layers.items(), loads, strict=True):
         expected = 0.01 * torch.sign(load.double().mean() - load.double()).float()
@@ -36,9 +36,8 @@ def test_multi_token_layers_are_balanced_too() -> None:
 
 def test_loads_are_those_of_the_whole_step_and_counted_once() -> None:
     network, batch = small_network(), random_batch([[13], [4, 3], [], [1]], 13)
-    _, loads = accumulate_gradient(
-        network, batch, Train(model=network.config, micro_batch=2, batch_size=4), WEIGHTS
-    )
+    settings = Train(model=network.config, batch_size=4)
+    loads = accumulate_gradient(network, batch, settings, WEIGHTS, size=2).loads_SE
     assert loads.sum(1).tolist() == [21 * 3, 21 * 3, (21 - 3) * 3]
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from dspipe.model.products.linear import Linear
 from dspipe.model.transformer import Transformer
 from dspipe.recipe import Fp8, Train
-from dspipe.train.arithmetic import build_arithmetic
 from dspipe.train.diagnosis import locate_bad_numbers
-from dspipe.train.loop import accumulate_gradient
-from dspipe.train.schedule import Weights
+from dspipe.train.machine.arithmetic import build_arithmetic
+from dspipe.train.schedule.course import Weights
+from dspipe.train.step import accumulate_gradient
 from tests.reference.networks import random_batch, small_network
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import re
@@ -8,20 +9,34 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-import dspipe.train.state
+import dspipe.train.guard
+import dspipe.train.loop
+import dspipe.train.preparation
+import dspipe.train.saving.checkpoints
 from dspipe.fp8.tiles import quantize_weight
 from dspipe.model.products.fp8 import Fp8Products
-from dspipe.recipe import DspipeError, Fp8, Train
+from dspipe.recipe import DspipeError, Fp8, SizeEntry, Train, WeightEntry
+from dspipe.train.evaluating.evaluation import Evaluation, evaluate
+from dspipe.train.evaluating.evaluator import Evaluator
+from dspipe.train.evaluating.held_out import HeldOut, Label
+from dspipe.train.guard import Guard
 from dspipe.train.loading.loader import RowLoader
-from dspipe.train.loop import StepMetrics, train
+from dspipe.train.loading.parts import Parts as TrainedParts
+from dspipe.train.loop import Trained, train
 from dspipe.train.optimizer import AdamW
-from dspipe.train.state import restore_state
+from dspipe.train.saving.state import Parts as TrainingParts
+from dspipe.train.saving.state import restore_state
+from dspipe.train.schedule.course import plan_course
+from dspipe.train.showing.metrics import StepMetrics
 from tests.reference.networks import VOCABULARY, small_model, small_network
-from tests.reference.rows import Parts, overwrite_tokens, write_rows
+from tests.reference.rows import Parts, even, overwrite_tokens, write_rows
+
+VARYING = ("seconds", "waited", "tokens_per_second", "mfu", "memory")
 
 
 class Killed(Exception):
@@ -50,9 +65,9 @@ def run(
     **changes: Any,
 ) -> None:
     settings = make_settings(**changes)
-    sizes, lengths = settings.batch_size, settings.sequence_length
-    loader = RowLoader(files, sizes, lengths, settings.seed or 0, vocabulary)
-    train(settings, loader, vocabulary, folder, on_step or (lambda metrics: None))
+    course = plan_course(settings, list(files))
+    loader = RowLoader(files, course.phases, settings.seed or 0, vocabulary)
+    train(settings, course, loader, vocabulary, folder, on_step=on_step or (lambda metrics: None))
 
 
 def kill_after(step: int, kind: type[BaseException] = Killed) -> Callable[[StepMetrics], None]:
@@ -65,12 +80,15 @@ def kill_after(step: int, kind: type[BaseException] = Killed) -> Callable[[StepM
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key not in ("seconds", "waited")} for line in lines]
+    return [{key: value for key, value in line.items() if key not in VARYING} for line in lines]
 
 
 def read_everything(folder: Path) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
-    """All files' bytes but the metrics', which hold times, and these without."""
-    paths = [path for path in folder.rglob("*") if path.is_file() and path.name != "metrics.jsonl"]
+    """All files' bytes but those of the metrics, which hold times, and of the choices, which hold what memory
+    there was; and the metrics without these.
+    """
+    names = ("metrics.jsonl", "choices.json")
+    paths = [path for path in folder.rglob("*") if path.is_file() and path.name not in names]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}, read_metrics(folder)
 
 
@@ -182,12 +200,24 @@ def test_more_rows_of_a_length_that_is_not_asked_for_change_nothing(files: Parts
 
 def test_a_schedule_sets_what_a_step_takes(files: Parts, tmp_path: Path) -> None:
     run(files, tmp_path, **SCHEDULE)
-    loader = RowLoader(files, SCHEDULE["batch_size"], SCHEDULE["sequence_length"], seed=1)
+    loader = RowLoader(files, plan_course(make_settings(**SCHEDULE), list(files)).phases, seed=1)
     batches = [loader.batch(step) for step in range(1, 10)]
     shapes = [tuple(batch.tokens_BL.shape) for batch in batches]
     assert shapes == [(4, 16)] * 2 + [(2, 16)] * 3 + [(2, 24)] * 4
     tokens = accumulate(int(batch.valid_BL.sum()) for batch in batches)
     assert [line["tokens"] for line in read_metrics(tmp_path)] == list(tokens)
+
+
+def test_a_named_schedule_is_continued_over_the_same_budget_alone(files: Parts, tmp_path: Path) -> None:
+    named = {"schedule": "deepseek-v3", "tokens": 1600, "batch_size": 5, "warmup_steps": None}
+    run(files, tmp_path / "whole", **named, steps=None)
+    lines = read_metrics(tmp_path / "whole")
+    assert len({line["lr"] for line in lines}) > 3 and {line["mtp_weight"] for line in lines} == {0.3, 0.1}
+    for steps in (2, len(lines)):
+        run(files, tmp_path / "parts", **named, steps=steps)
+    assert read_everything(tmp_path / "parts") == read_everything(tmp_path / "whole")
+    with pytest.raises(DspipeError, match="of another training"):
+        run(files, tmp_path / "parts", **named | {"tokens": 3200}, steps=None)
 
 
 def test_a_step_says_how_long_it_waited_for_its_batch(files: Parts, tmp_path: Path) -> None:
@@ -248,12 +278,50 @@ def test_a_run_interrupted_while_it_writes_a_checkpoint_goes_on_from_the_one_bef
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(dspipe.train.state, "save_file", write_half)
+        patch.setattr(dspipe.train.saving.checkpoints, "save_file", write_half)
         run(files, tmp_path / "stopped")
     names = sorted(path.name for path in (tmp_path / "stopped/checkpoint").iterdir())
-    assert names == ["arithmetic.json", "step-000000002.safetensors"]
+    assert names == ["choices.json", "step-000000002.safetensors"]
     run(files, tmp_path / "stopped")
     assert read_everything(tmp_path / "stopped") == read_everything(tmp_path / "whole")
+
+
+def test_a_resumed_training_lets_go_of_the_checkpoint_that_it_came_from(files: Parts, tmp_path: Path) -> None:
+    """Else its room on the disk is held until the training ends, although it has been deleted."""
+    run(files, tmp_path, steps=2)
+    held: list[bool] = []
+    run(files, tmp_path, lambda metrics: held.append(str(tmp_path) in Path("/proc/self/maps").read_text()))
+    assert held == [False] * 7
+
+
+@pytest.mark.parametrize("damage", [None, b"", b'{"training": "another"}'], ids=str)
+def test_a_checkpoint_without_what_was_chosen_for_it_is_refused_and_kept(
+    damage: bytes | None, files: Parts, tmp_path: Path
+) -> None:
+    """Rows at a time follow the memory that there is: found anew, they could be others."""
+    run(files, tmp_path, steps=2)
+    path = tmp_path / "checkpoint/choices.json"
+    content = path.read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage)
+    before = read_everything(tmp_path)
+    with pytest.raises(DspipeError, match=r"choices\.json: cannot be read, .*--rebuild train"):
+        run(files, tmp_path, lambda metrics: pytest.fail("a step was run"), steps=3)
+    assert read_everything(tmp_path) == before
+    path.write_bytes(content)
+    run(files, tmp_path, steps=3)
+
+
+def test_metrics_that_end_before_the_checkpoint_are_refused(files: Parts, tmp_path: Path) -> None:
+    """Else what the run has begun with would be lost without a word."""
+    run(files, tmp_path, steps=4)
+    path = tmp_path / "metrics.jsonl"
+    content = path.read_bytes()
+    for left in (0, 3):
+        path.write_bytes(b"".join(content.splitlines(keepends=True)[:left]))
+        with pytest.raises(DspipeError, match=rf"metrics\.jsonl: ends with step {left}, .* of step 4;"):
+            run(files, tmp_path, lambda metrics: pytest.fail("a step was run"), steps=5)
+    path.write_bytes(content)
+    run(files, tmp_path, steps=5)
 
 
 def test_an_older_checkpoint_that_was_still_there_is_removed(files: Parts, tmp_path: Path) -> None:
@@ -290,12 +358,13 @@ def test_a_line_says_what_a_step_was(files: Parts, tmp_path: Path) -> None:
     lines = read_metrics(tmp_path)
     assert [line["step"] for line in lines] == [metrics.step for metrics in seen] == list(range(1, 10))
     assert [line["lr"] for line in lines[:4]] == pytest.approx([0.01 / 3, 0.02 / 3, 0.01, 0.01])
-    loader = RowLoader(files, 4, seed=1)
+    loader = RowLoader(files, even(4), seed=1)
     tokens = [int(loader.batch(step).valid_BL.sum()) for step in range(1, 10)]
     assert [line["tokens"] for line in lines] == [sum(tokens[:step]) for step in range(1, 10)]
     assert set(lines[0]) == {
         "step", "tokens", "loss", "mtp_loss", "balance_loss", "lr", "grad_norm", "bias_speed", "mtp_weight",
-        "max_violation", "max_violation_by_layer",
+        "balance_weight", "batch_size", "sequence_length", "skipped", "max_violation",
+        "max_violation_by_layer",
     }  # fmt: skip
     for line in lines:
         assert len(line["max_violation_by_layer"]) == 2  # a block and a depth
@@ -382,7 +451,7 @@ def test_a_token_beyond_the_vocabulary_stops_the_run_before_its_step_and_names_t
     micro_batch: int | None, tmp_path: Path
 ) -> None:
     files = write_rows(tmp_path / "rows", rows=11, parts=2)
-    file, _, row = RowLoader(files, 4, seed=1).describe_rows(2)[2].partition(":")
+    file, _, row = RowLoader(files, even(4), seed=1).describe_rows(2)[2].partition(":")
     overwrite_tokens(tmp_path / "rows" / file, int(row), VOCABULARY)
     message = rf"step 2: .*/{file}:{row}\b.* {VOCABULARY}\b.*--rebuild pack"
     with pytest.raises(DspipeError, match=message):
@@ -403,7 +472,8 @@ def test_a_state_of_another_network_is_refused() -> None:
     stray = {"optimizer.exp_avg.heap": torch.zeros(1)}
     for state in (other.state_dict(), {**network.state_dict(), **stray}):
         with pytest.raises(DspipeError, match="another network"):
-            restore_state(network, AdamW(network, make_settings()), state)
+            optimizer, guard = AdamW(network, make_settings()), Guard(None, torch.device("cpu"))
+            restore_state(TrainingParts(network, optimizer, guard, None), state)
 
 
 def test_a_network_without_experts_and_depths_trains(files: Parts, tmp_path: Path) -> None:
@@ -419,3 +489,133 @@ def test_bfloat16_computation_keeps_float32_weights(files: Parts, tmp_path: Path
     assert narrow != wide
     assert narrow == pytest.approx(wide, rel=0.01)
     assert load_file(tmp_path / "narrow/model.safetensors")["head"].dtype == torch.float32
+
+
+RICH: dict[str, Any] = {
+    "average": 0.9, "spike": 3.0, "evaluation_steps": 3, "load_steps": 4, "keep_last": 2, "keep_every": 4,
+    "micro_batch": 3, "batch_size": [SizeEntry(0, 4), SizeEntry(128, 6)],
+    "sequence_length": [SizeEntry(0, 16), SizeEntry(500, 24)],
+    "mtp_weight": [WeightEntry(0, 0.3), WeightEntry(200, 0.1)],
+}  # fmt: skip
+
+
+class Judge(Evaluator):
+    """Evaluates on a few of the rows that are trained on."""
+
+    def __init__(self, files: Parts, settings: Train) -> None:
+        self.files, self.settings = files, settings
+
+    def evaluate(
+        self, network: Any, average: Any, renew: Any, step: int, length: int, size: int
+    ) -> Evaluation | None:
+        labels = [Label("web", "en", False)] * 4
+        rows = HeldOut(TrainedParts(length, self.files[length]), np.arange(4), labels, VOCABULARY)
+        found = evaluate(network, rows, self.settings, size, torch.ones(VOCABULARY).long(), step)
+        assert found is not None and average is not None
+        with average.in_place(renew):
+            averaged = evaluate(network, rows, self.settings, size, torch.ones(VOCABULARY).long(), step)
+        return dataclasses.replace(found, average=averaged)
+
+
+def run_all(
+    files: Parts, folder: Path, on_step: Callable[[StepMetrics], None] = lambda metrics: None, **changes: Any
+) -> Trained:
+    """A training with everything that it can have."""
+    settings = make_settings(**(RICH | changes))
+    course = plan_course(settings, list(files))
+    loader = RowLoader(files, course.phases, settings.seed or 0, VOCABULARY)
+    return train(settings, course, loader, VOCABULARY, folder, Judge(files, settings), on_step)
+
+
+def test_a_training_with_everything_is_the_same_after_kills_anywhere(files: Parts, tmp_path: Path) -> None:
+    """Average, guard, evaluations, phases, kept checkpoints: twice in a row, over a change of phase."""
+    run_all(files, tmp_path / "whole", steps=14)
+    for step in (3, 3, 5, 7, 9, 13):
+        with pytest.raises(Killed):
+            run_all(files, tmp_path / "killed", kill_after(step), steps=14)
+    run_all(files, tmp_path / "killed", steps=14)
+    assert read_everything(tmp_path / "killed") == read_everything(tmp_path / "whole")
+    names = sorted(path.name for path in (tmp_path / "whole/checkpoint").glob("step-*"))
+    assert names == [f"step-{step:09d}.safetensors" for step in (4, 8, 12, 14)]
+    lines = [json.loads(line) for line in (tmp_path / "whole/evaluations.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [3, 6, 9, 12, 14]
+    assert [line["sequence_length"] for line in lines] == [16, 16, 24, 24, 24]
+    assert all(line["average"]["loss"] != line["loss"] for line in lines)
+    loads = [json.loads(line) for line in (tmp_path / "whole/expert_loads.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in loads] == [4, 8, 12]
+
+
+def test_more_steps_after_a_kill_before_the_last_evaluation_leave_none_out(
+    files: Parts, tmp_path: Path
+) -> None:
+    run_all(files, tmp_path / "whole", steps=9)
+    with pytest.raises(Killed):
+        run_all(files, tmp_path / "killed", kill_after(6), steps=6)
+    run_all(files, tmp_path / "killed", steps=9)
+    assert read_everything(tmp_path / "killed") == read_everything(tmp_path / "whole")
+
+
+def test_an_outcome_that_is_read_late_is_the_same(
+    files: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a GPU works while the machine goes on."""
+    run_all(files, tmp_path / "at once")
+    with monkeypatch.context() as patch:
+        patch.setattr(dspipe.train.loop, "READ_LATE", ("cpu",))
+        with pytest.raises(Killed):
+            run_all(files, tmp_path / "late", kill_after(5))
+        run_all(files, tmp_path / "late")
+    assert read_everything(tmp_path / "late") == read_everything(tmp_path / "at once")
+
+
+def test_a_batch_that_stands_out_is_skipped_and_leaves_everything_as_it_was(
+    files: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps 6 and 7 are called spikes: weights, moments, biases and average stay, tokens count."""
+    changes: dict[str, Any] = {"checkpoint_steps": 1, "keep_last": 99, "steps": 8}
+    monkeypatch.setattr(dspipe.train.guard, "FEWEST", 1)
+    steps = iter(range(2, 9))
+    monkeypatch.setattr(Guard, "find_spike", lambda guard, values: torch.tensor(next(steps) in (6, 7)))
+    said: list[str] = []
+    settings = make_settings(**(RICH | changes))
+    course = plan_course(settings, list(files))
+    loader = RowLoader(files, course.phases, 1, VOCABULARY)
+    train(settings, course, loader, VOCABULARY, tmp_path, Judge(files, settings), say=said.append)
+    states = [load_file(tmp_path / f"checkpoint/step-{step:09d}.safetensors") for step in range(1, 9)]
+    for name in states[0]:
+        same = [torch.equal(states[4][name], states[step][name]) for step in (5, 6)]
+        assert same == [not name.startswith("run.") or name == "run.averaged"] * 2, name
+    assert not torch.equal(states[6]["head"], states[7]["head"])
+    lines = read_metrics(tmp_path)
+    assert [line["skipped"] for line in lines] == [step in (6, 7) for step in range(1, 9)]
+    assert lines[6]["tokens"] > lines[5]["tokens"] > lines[4]["tokens"]
+    assert states[7]["run.counts"].tolist() == [8, 2, lines[-1]["tokens"]]
+    assert sum("its batch is skipped" in line for line in said) == 2 and said[-1].startswith("step 7: loss ")
+
+
+def test_a_row_that_is_no_number_is_named_with_its_documents(
+    files: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token whose embedding is no number stands in the rows of one step alone."""
+    loader = RowLoader(files, plan_course(make_settings(), [16, 24]).phases, 1, VOCABULARY)
+    bad = int(loader.batch(3).tokens_BL[2, 0])
+    rows = [row for row in range(4) if bad in loader.batch(3).tokens_BL[row, :-1]]
+    build = dspipe.train.preparation.build_transformer
+
+    def build_bad(*arguments: Any) -> Any:
+        network = build(*arguments)
+        with torch.no_grad():
+            network.embedding[bad] = torch.nan
+        return network
+
+    with monkeypatch.context() as patch, pytest.raises(DspipeError) as error:
+        patch.setattr(dspipe.train.preparation, "build_transformer", build_bad)
+        run(files, tmp_path)
+    message = str(error.value)
+    step = int(message[5 : message.index(":")])
+    batch = loader.batch(step).tokens_BL
+    rows = [place for row, place in enumerate(loader.describe_rows(step)) if bad in batch[row]]
+    assert len(rows) > 0 and all(f"{place} of 0, 1" in message for place in rows[:4])
+    assert message.count(".arrow:") == min(4, len(rows)) and "\n" not in message
+    assert "first, embedding has NaN" in message and f"dspipe trace RUN --step {step}" in message
+    assert len(read_metrics(tmp_path)) == step - 1

@@ -7,9 +7,9 @@ import torch
 import dspipe.train.loss
 from dspipe.batch import IGNORED
 from dspipe.recipe import Train
-from dspipe.train.loop import accumulate_gradient
 from dspipe.train.loss import compute_losses, count_targets, measure_cross_entropy, sum_cross_entropy
-from dspipe.train.schedule import Weights
+from dspipe.train.schedule.course import Weights
+from dspipe.train.step import accumulate_gradient
 from tests.reference import plain_loss
 from tests.reference.networks import random_batch, small_model, small_network
 
@@ -110,8 +110,8 @@ def test_a_term_without_weight_leaves_no_trace() -> None:
 @pytest.mark.parametrize("lengths", [[[]], [[1]], [[2]], [[], []]])
 def test_rows_without_multi_token_targets_give_zero_not_nan(lengths: list[list[int]]) -> None:
     network = small_network()
-    values, _ = accumulate_gradient(network, random_batch(lengths, 6), Train(model=network.config), ALL)
-    assert values["mtp_loss"] == 0.0
+    shares = accumulate_gradient(network, random_batch(lengths, 6), Train(model=network.config), ALL)
+    assert shares.mtp_loss == 0.0
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
@@ -120,9 +120,11 @@ def test_accumulation_over_micro_batches_equals_the_full_batch(micro_batch: int)
     results: list[tuple[Any, ...]] = []
     for size in (None, micro_batch):
         network, batch = small_network(mtp_depth=2, groups=4, chosen_groups=2), random_batch(LENGTHS, 13)
-        settings = Train(model=network.config, micro_batch=size, batch_size=6)
-        values, loads = accumulate_gradient(network, batch, settings, ALL)
-        results.append((values, loads, [p.grad for p in network.parameters()]))
+        shares = accumulate_gradient(
+            network, batch, Train(model=network.config, batch_size=6), ALL, size=size
+        )
+        values = [float(share) for share in (shares.loss, shares.mtp_loss, shares.balance_loss)]
+        results.append((values, shares.loads_SE, [p.grad for p in network.parameters()]))
     (full, full_loads, full_grads), (parts, parts_loads, parts_grads) = results
     assert parts == pytest.approx(full, rel=1e-6)
     assert torch.equal(full_loads, parts_loads)

@@ -5,15 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from dspipe.recipe import Train
-from dspipe.train.optimizer import AdamW, clip_gradient, learning_rate
+from dspipe.train.optimizer import AdamW, clip_gradient
 from tests.reference.networks import small_network
-
-
-def test_the_rate_warms_up_from_zero_and_stays() -> None:
-    settings = Train(learning_rate=2.2e-4, warmup_steps=2000)
-    rates = [learning_rate(settings, step) for step in (1, 1000, 2000, 2001, 10**6)]
-    assert rates == pytest.approx([2.2e-4 / 2000, 1.1e-4, 2.2e-4, 2.2e-4, 2.2e-4])
-    assert learning_rate(Train(warmup_steps=0), 1) == 2.2e-4
 
 
 def test_matrices_decay_and_norms_do_not() -> None:

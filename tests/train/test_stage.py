@@ -4,7 +4,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from dspipe.recipe import RecipeError, Train
+from dspipe.recipe import RecipeError, SizeEntry, Train
 from dspipe.shards import Artifact, Counts, Header, Output, open_artifact, record_file
 from dspipe.train.loading.loader import list_parts
 from dspipe.train.stage import run
@@ -52,7 +52,7 @@ def test_a_model_knows_what_it_was_trained_on(
     sequences: Artifact, tokenizer: Artifact, tmp_path: Path
 ) -> None:
     """Two steps of 4 rows of 16 tokens, then two of 3 rows of 32."""
-    schedule = {"batch_size": [(0, 4), (128, 3)], "sequence_length": [(0, 16), (128, 32)]}
+    schedule = {"batch_size": [SizeEntry(0, 4), SizeEntry(128, 3)], "sequence_length": [(0, 16), (128, 32)]}
     settings = Train(steps=4, seed=1, model=small_model(layers=2), **schedule)
     run(settings, sequences, tokenizer, model := make_output(tmp_path / "model"), make_workers(tmp_path))
     assert model.closed is not None

@@ -14,18 +14,18 @@ from dspipe.plan import check_rebuild, identity
 from dspipe.recipe import DspipeError, Model, Recipe, RecipeError, Train, Yarn
 from dspipe.road import STAGES
 from dspipe.shards import Counts, Header, Output, record_file
+from dspipe.train.saving.state import identify_training
 from dspipe.train.start import describe_start, load_start
-from dspipe.train.state import identify_training
 from tests.reference.networks import VOCABULARY, small_model, small_network
 
 
-def write_model(folder: Path, seed: int = 0, **changes: Any) -> Model:
+def write_model(folder: Path, seed: int = 0, extended: bool = True, **changes: Any) -> Model:
     """A folder as a finished training leaves it, as far as a start reads it."""
     network = small_network(seed, **changes)
     settings = {"model": msgspec.to_builtins(network.config)}
     output = Output(folder, Header("train", 1, settings, "made", []), "model")
     save_file(network.state_dict(), folder / "model.safetensors")
-    facts = {"vocabulary": VOCABULARY, "sequence_length": 16}
+    facts = {"vocabulary": VOCABULARY, "sequence_length": 16, "extended": extended}
     output.close([record_file(folder, "model.safetensors", 1)], Counts(0, 0), facts=facts)
     return network.config
 
@@ -93,6 +93,16 @@ def test_rows_may_become_longer_by_yarn_but_it_is_not_lost_on_the_way(tmp_path: 
     for other in (small_model(), small_model(yarn=Yarn(factor=2.0))):
         with pytest.raises(RecipeError, match=r"train\.model\.yarn: is not that of train\.start"):
             describe_start(settings(tmp_path / "longer", other))
+
+
+def test_yarn_that_never_came_into_force_is_not_that_of_the_start(tmp_path: Path) -> None:
+    """The same weights without it and with it are two ways to begin."""
+    for name, extended in (("plain", False), ("longer", True)):
+        write_model(tmp_path / name, extended=extended, yarn=Yarn())
+    asked = [settings(tmp_path / name, small_model(yarn=Yarn())) for name in ("plain", "longer")]
+    assert describe_start(asked[0]) != describe_start(asked[1])
+    assert describe_start(settings(tmp_path / "plain", small_model(yarn=Yarn(factor=2.0))))
+    assert describe_start(settings(tmp_path / "plain", small_model()))
 
 
 def test_another_vocabulary_and_altered_files_are_refused(tmp_path: Path) -> None:

@@ -99,6 +99,13 @@ class Encoder:
         text, bounds = self._text.tobytes(), self._offsets.tolist()
         return [text[begin:end] for begin, end in itertools.pairwise(bounds)]
 
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many bytes of text each id stands for; none for special tokens."""
+        sizes = np.diff(self._offsets).astype(np.int64)
+        sizes[self._skipped] = 0
+        return sizes
+
     def special(self, token: str) -> int:
         """The id of an added token."""
         if token not in self.added:

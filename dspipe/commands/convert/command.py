@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import click
 import numpy as np
@@ -13,8 +13,12 @@ import numpy as np
 from dspipe.commands.convert import datatrove, megatron
 from dspipe.commands.convert.packed import PackedRows, open_packed
 from dspipe.commands.terminal import plain, print_json, show_size
-from dspipe.recipe import RecipeError
+from dspipe.recipe import Export, RecipeError
 from dspipe.shards import open_artifact, read_manifest
+
+DTYPES: dict[str, Literal["bfloat16", "float32", "fp8"]] = {
+    "bf16": "bfloat16", "f32": "float32", "fp8": "fp8",
+}  # fmt: skip
 
 
 class Format(NamedTuple):
@@ -37,14 +41,15 @@ def convert(
     form: str | None,
     dtype: str | None,
     multi_token: bool,
+    average: bool,
     force: bool,
     as_json: bool,
 ) -> None:
     """Write what is at `source` as others have it, or a model of others as ours."""
     packed = open_packed(source)
     if packed is not None:
-        if dtype is not None or not multi_token:
-            raise RecipeError(f"{source}: holds packed rows; --dtype and --no-mtp go with models")
+        if dtype is not None or not multi_token or average:
+            raise RecipeError(f"{source}: holds packed rows; --dtype, --no-mtp and --average go with models")
         return convert_rows(source, packed, target, form, force, as_json)
     manifest = read_manifest(source) if source.is_dir() else None
     trained = manifest is not None and manifest.artifact == "model"
@@ -60,7 +65,10 @@ def convert(
     from dspipe.commands.convert.models import export_model, import_model
 
     if trained:
-        export_model(open_artifact(source), target, dtype, multi_token, force, as_json)
+        settings = Export(DTYPES[dtype or "bf16"], multi_token, average)
+        export_model(open_artifact(source), target, settings, force, as_json)
+    elif average:
+        raise RecipeError(f"{source}: is a model of others; --average goes with one that dspipe has trained")
     else:
         import_model(source, target, dtype, multi_token, force, as_json)
 

@@ -36,18 +36,14 @@ if TYPE_CHECKING:
     from dspipe.model.checkpoint.description import Description
     from dspipe.model.checkpoint.folders import Written
 
-DTYPES = {"bf16": "bfloat16", "f32": "float32", "fp8": "fp8"}
 RECIPE = "recipe.json"
 Report = Callable[[int, int], None]
 
 
-def export_model(
-    model: Artifact, target: Path, dtype: str | None, multi_token: bool, force: bool, as_json: bool
-) -> None:
+def export_model(model: Artifact, target: Path, settings: Export, force: bool, as_json: bool) -> None:
     """Write a model of ours as Hugging Face's."""
     from dspipe.model.checkpoint.folders import export_model as export
 
-    settings = msgspec.convert({"dtype": DTYPES[dtype or "bf16"], "multi_token": multi_token}, Export)
     with replacing_folder(target, force) as folder, watching() as report:
         written = export(model, folder, settings, report)
     show(written, written.parts, target, f"Hugging Face {settings.dtype}", as_json)
@@ -107,6 +103,7 @@ def close_model(folder: Path, description: Description, written: Written, parts:
     facts = {
         "vocabulary": description.vocabulary,
         "sequence_length": description.max_positions,
+        "extended": description.model.yarn is not None,
         "line": [f"{written.numbers:,} numbers in {written.tensors} tensors, from {description.family}"],
     }
     header = Header("convert", 1, settings, identify(parts, settings), [])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from dspipe.commands.packed import parts_by_length
 from dspipe.plan import PROGRESS
-from dspipe.recipe import DspipeError, RecipeError
+from dspipe.recipe import DspipeError, RecipeError, Train
 from dspipe.shards import Artifact, Header, Journal, Manifest, read_manifest
 from dspipe.train.loading.order import invert
-from dspipe.train.schedule import Phase, list_rows, plan_phases
+from dspipe.train.schedule.course import plan_course
+from dspipe.train.schedule.phases import Phase, list_rows
 
 
 class Training(NamedTuple):
@@ -39,17 +41,17 @@ def is_trained_on(record: Manifest | Header | None, sequences: Artifact) -> bool
 
 
 def plan_training(record: Manifest | Header, sequences: Artifact) -> Training:
-    settings: dict[str, Any] = record.settings
     counts = {
         length: sum(part.rows for part in parts) for length, parts in parts_by_length(sequences).items()
     }
     try:
-        phases = plan_phases(settings["batch_size"], settings.get("sequence_length"), list(counts))
-        return Training(int(settings["steps"]), int(settings.get("seed") or 0), phases, counts)
-    except (KeyError, TypeError, ValueError):
+        settings = msgspec.convert(record.settings, Train)
+    except msgspec.ValidationError:
         raise DspipeError(
             "the run's record of its training is of another version; train again with --rebuild train"
         ) from None
+    course = plan_course(settings, list(counts))
+    return Training(course.steps, settings.seed or 0, course.phases, counts)
 
 
 def rows_of_step(training: Training, step: int) -> tuple[int, NDArray[np.int64]]:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from dspipe.model.attention.drawn import drawn_narrow
 from dspipe.model.attention.kernels import Kernel, choose_kernel
-from dspipe.model.attention.rope import rotate, score_scale
+from dspipe.model.attention.rope import Rotary, rotate
 from dspipe.model.keeping import made_again
 from dspipe.model.norm import Norm
 from dspipe.model.precision import compute_dtype
@@ -45,11 +45,11 @@ class Attention(nn.Module):
         )
         self.output = Linear(config.heads * config.value_width, config.width, Source.ATTENTION)
 
-    def forward(self, x_BLD: Tensor, rotations_LP: Tensor, ends_D: Tensor | None = None) -> Tensor:
+    def forward(self, x_BLD: Tensor, rotary: Rotary, ends_D: Tensor | None = None) -> Tensor:
         """`y_BLD`; ends_D: where documents end that see themselves alone, counted through all rows' tokens.
         Without, a token sees its row up to itself.
         """
-        config, scale = self.config, score_scale(self.config)
+        config, (rotations_LP, scale) = self.config, rotary
         widths = config.head_width + config.rope_width, config.value_width
         kernel = choose_kernel(x_BLD.device, compute_dtype(x_BLD), widths, ends_D is not None)
         attend = partial(kernel.attend, scale=scale)

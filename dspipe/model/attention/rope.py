@@ -7,7 +7,7 @@ code in float32, so that a checkpoint sees here the angles that it sees elsewher
 YaRN makes a network trained on rows of `original_length` read rows `factor` times as long (DeepSeek-V3
 report, 4.3; arXiv 2309.00071): pairs that turn often within the original length stay, those that hardly turn
 are slowed down by the factor, those between are mixed. Scores are then sharpened (`score_scale`); the
-rotations themselves are not scaled.
+rotations themselves are not scaled. Until a network is extended, its YaRN is passed over (`turn_positions`).
 
 Legend: B rows, L tokens, H heads, R rotary width, P = R/2 pairs.
 """
@@ -15,13 +15,28 @@ Legend: B rows, L tokens, H heads, R rotary width, P = R/2 pairs.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from dspipe.recipe import Model, Yarn
+
+
+class Rotary(NamedTuple):
+    """What attention knows of its tokens' places: their rotations, and the factor on its scores."""
+
+    rotations_LP: Tensor
+    scale: float
+
+
+def turn_positions(positions_L: Tensor, config: Model, extended: bool = True) -> Rotary:
+    """extended: whether YaRN is in force, where the network has it."""
+    if not extended:
+        config = replace(config, yarn=None)
+    return Rotary(compute_rotations(positions_L, config), score_scale(config))
 
 
 def compute_rotations(positions_L: Tensor, config: Model) -> Tensor:

@@ -26,6 +26,7 @@ from dspipe.model.checkpoint.encoding import (
     encode,
     list_entries,
 )
+from dspipe.model.checkpoint.manifest import read_network
 from dspipe.model.checkpoint.names import from_hugging_face, layer_number, list_copies, to_hugging_face
 from dspipe.model.checkpoint.shards import (
     INDEX,
@@ -38,6 +39,8 @@ from dspipe.model.checkpoint.shards import (
 from dspipe.model.transformer import Transformer
 from dspipe.recipe import DspipeError, Export, Model
 from dspipe.shards import Artifact, Part, record_file, write_file
+
+AVERAGE = "average"  # a folder of the weights' moving average, in a model's folder
 
 Report = Callable[[int, int], None]
 
@@ -86,7 +89,7 @@ def write_model(
 
 def export_model(model: Artifact, target: Path, settings: Export, report: Report) -> Written:
     """Write all files of a folder that `transformers` loads, from an artifact `model`."""
-    config, facts = msgspec.convert(model.manifest.settings["model"], Model), model.manifest.facts
+    config, facts = read_network(model.manifest), model.manifest.facts
     rows, positions = int(facts["vocabulary"]), int(facts["sequence_length"])
     return write_hugging_face(model.folder, target, config, rows, positions, settings, report)
 
@@ -101,7 +104,8 @@ def write_hugging_face(
     report: Report,
 ) -> Written:
     """The same from a folder of ours and what its manifest would say."""
-    weights, multi_token = open_model(source, config, vocabulary), settings.multi_token
+    weights = open_model(find_weights(source, settings), config, vocabulary)
+    multi_token = settings.multi_token
     shapes = to_hugging_face(describe_tensors(config, vocabulary), config, multi_token)
     entries = [
         entry for name, tensor in shapes for entry in list_entries(name, tuple(tensor.shape), settings.dtype)
@@ -114,6 +118,18 @@ def write_hugging_face(
     write_file(target / CONFIG, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
     parts = [record_file(target, name, 1) for name in (CONFIG, *copied)]
     return describe_files([parts[0], *record_shards(target, shards), *parts[1:]], shards)
+
+
+def find_weights(folder: Path, settings: Export) -> Path:
+    """Where in a folder of ours the weights lie that are asked for."""
+    if not settings.average:
+        return folder
+    if not (folder / AVERAGE).is_dir():
+        raise DspipeError(
+            f"{folder}: its training kept no average of the weights; train with train.average, or export the "
+            "weights themselves"
+        )
+    return folder / AVERAGE
 
 
 def encode_all(

@@ -1,7 +1,7 @@
 """The loader: turns files of packed rows into the batch of any step, as a pure function of seed and step.
 
 Nothing is remembered, so there is no state to save: a run resumes by asking for the next step. Which rows a
-step takes, and in which order, comes from the schedules and the seed alone (`train/schedule.py`, `order.py`);
+step takes, and in which order, comes from the schedules and the seed alone (`train/schedule/`, `order.py`);
 where they lie, from the manifest and from the parts, each looked at when a row of it is first asked for
 (`parts.py`). So opening costs nothing however many rows there are, and a batch the same at any step.
 
@@ -29,7 +29,7 @@ from dspipe.shards import Artifact
 from dspipe.train.loading.order import Places
 from dspipe.train.loading.parts import Parts
 from dspipe.train.loading.reader import Reader, compile_reader, count_files
-from dspipe.train.schedule import Schedule, list_rows, plan_phases
+from dspipe.train.schedule.phases import Phase, count_met, list_rows
 
 READERS = 2  # threads; more than AHEAD have nothing to do
 AHEAD = 3  # batches read or being read beside the one that is trained on
@@ -37,30 +37,29 @@ LARGEST = 2**31  # the first number that a token of 32 bits with a sign cannot b
 
 
 class RowLoader:
-    """The batches of a schedule; a step is counted from 1.
+    """The batches of a course; a step is counted from 1.
 
-    parts: of each length that was packed, its files and how many rows each has.
+    parts: of each length that was packed, its files and how many rows each has. phases: of these lengths.
     vocabulary: rows with a token from there on are refused.
     rank, world: which of so many slices of every batch is read.
 
     Raises:
-        RecipeError: a length is asked for that was not packed.
         DspipeError: there are no rows of a length.
     """
 
     def __init__(
         self,
         parts: Mapping[int, Sequence[tuple[Path, int]]],
-        batch_size: Schedule,
-        sequence_length: Schedule | None = None,
+        phases: Sequence[Phase],
         seed: int = 0,
         vocabulary: int = LARGEST,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self.phases = plan_phases(batch_size, sequence_length, list(parts))
+        self.phases = phases
         self.seed, self.vocabulary, self.rank, self.world = seed, min(vocabulary, LARGEST), rank, world
-        self.parts = {phase.length: Parts(phase.length, parts[phase.length]) for phase in self.phases}
+        lengths = dict.fromkeys(phase.length for phase in phases)
+        self.parts = {length: Parts(length, parts[length]) for length in lengths}
         self.counts = {length: of_length.rows for length, of_length in self.parts.items()}
         for length, rows in self.counts.items():
             if not rows:
@@ -123,11 +122,7 @@ class RowLoader:
 
     def count_met(self, steps: int) -> dict[int, int]:
         """How many rows of each length so many steps take, repeats counted."""
-        met = dict.fromkeys(self.counts, 0)
-        ends = [*(phase.first_step - 1 for phase in self.phases[1:]), steps]
-        for phase, end in zip(self.phases, ends, strict=True):
-            met[phase.length] += max(0, min(end, steps) - phase.first_step + 1) * phase.batch_size
-        return met
+        return count_met(self.phases, steps)
 
 
 class Memory:

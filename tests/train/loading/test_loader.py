@@ -16,13 +16,14 @@ import torch
 
 import dspipe.train.loading.loader
 from dspipe.batch import IGNORED, PackedBatch
-from dspipe.recipe import DspipeError, RecipeError
+from dspipe.recipe import DspipeError
 from dspipe.schema import sequences
 from dspipe.train.loading.loader import RowLoader
 from dspipe.train.loading.parts import Parts
 from dspipe.train.loading.reader import Reader, count_files
+from dspipe.train.schedule.phases import plan_phases
 from tests.reference.rows import Parts as Files
-from tests.reference.rows import make_table, read_file, write_file, write_rows
+from tests.reference.rows import even, make_table, read_file, write_file, write_rows
 
 
 def equal(one: PackedBatch, other: PackedBatch) -> bool:
@@ -55,7 +56,7 @@ def test_a_batch_holds_the_rows_of_its_step_and_numbers_their_documents(tmp_path
         files[16].append((path, 11))
     read = [read_file(path) for path, _ in files[16]]
     tokens, lengths = np.concatenate([part[0] for part in read]), [row for part in read for row in part[1]]
-    loader = RowLoader(files, 6, seed=3)
+    loader = RowLoader(files, even(6), seed=3)
     for step in range(1, 12):
         length, rows = loader.rows(step)
         assert length == 16
@@ -71,13 +72,13 @@ def draw_lengths(generator: np.random.Generator) -> list[int]:
 
 
 def test_padding_keeps_its_meaning(tmp_path: Path) -> None:
-    batch = RowLoader(write_rows(tmp_path, rows=4, parts=1), 4, seed=1).batch(1)
+    batch = RowLoader(write_rows(tmp_path, rows=4, parts=1), even(4), seed=1).batch(1)
     assert (batch.targets()[:, -1] == IGNORED).all()
     assert (batch.document_BL[:, :13] >= 0).all()
 
 
 def test_batches_that_are_kept_are_not_written_to_again(tmp_path: Path) -> None:
-    loader = RowLoader(write_rows(tmp_path, rows=23, parts=3), 5, seed=1)
+    loader = RowLoader(write_rows(tmp_path, rows=23, parts=3), even(5), seed=1)
     kept = list(loader.stream(1, 30))
     parts = [batch.rows(1, 2).tokens_BL for batch in loader.stream(1, 30)]  # of batches that are gone
     for step, (batch, part) in enumerate(zip(kept, parts, strict=True), 1):
@@ -95,7 +96,7 @@ def test_every_row_comes_once_in_each_epoch_whatever_the_batch_and_the_world(
 ) -> None:
     files, seen = write_rows(tmp_path, rows=23, parts=3, vocabulary=2**30), list[bytes]()
     loaders = {
-        world: [RowLoader(files, size, seed=1, rank=rank, world=world) for rank in range(world)]
+        world: [RowLoader(files, even(size), seed=1, rank=rank, world=world) for rank in range(world)]
         for world in (1, 2, 3, 7)
     }
     for step in range(1, 3 * 23 // size + 2):
@@ -112,8 +113,8 @@ def test_every_row_comes_once_in_each_epoch_whatever_the_batch_and_the_world(
 def test_the_ranks_slices_together_are_the_batch_of_one(world: int, tmp_path: Path) -> None:
     files = write_rows(tmp_path, rows=23, parts=3)
     one, many = (
-        RowLoader(files, 8, seed=1),
-        [RowLoader(files, 8, None, 1, 61, r, world) for r in range(world)],
+        RowLoader(files, even(8), seed=1),
+        [RowLoader(files, even(8), 1, 61, r, world) for r in range(world)],
     )
     for step in (1, 2, 9):
         slices = [loader.batch(step) for loader in many]
@@ -129,10 +130,10 @@ def test_any_number_of_threads_gives_the_same_bits(
     readers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = write_rows(tmp_path, rows=23, parts=5)
-    expected = [RowLoader(files, 5, seed=1).batch(step) for step in range(1, 20)]
+    expected = [RowLoader(files, even(5), seed=1).batch(step) for step in range(1, 20)]
     monkeypatch.setattr(dspipe.train.loading.loader, "READERS", readers)
     monkeypatch.setattr(dspipe.train.loading.loader, "AHEAD", 2 * readers)
-    streamed = list(RowLoader(files, 5, seed=1).stream(1, 19))
+    streamed = list(RowLoader(files, even(5), seed=1).stream(1, 19))
     assert len(streamed) == 19
     assert all(map(equal, streamed, expected))
 
@@ -140,27 +141,27 @@ def test_any_number_of_threads_gives_the_same_bits(
 @pytest.mark.parametrize("first", [2, 5, 6, 14])
 def test_a_stream_begun_anywhere_goes_on_with_the_same_batches(first: int, tmp_path: Path) -> None:
     files = write_rows(tmp_path, rows=23, parts=2)  # an epoch ends within step 5
-    whole = list(RowLoader(files, 5, seed=1).stream(1, 14))
-    resumed = list(RowLoader(files, 5, seed=1).stream(first, 14))
+    whole = list(RowLoader(files, even(5), seed=1).stream(1, 14))
+    resumed = list(RowLoader(files, even(5), seed=1).stream(first, 14))
     assert len(resumed) == 15 - first
     assert all(map(equal, whole[first - 1 :], resumed))
 
 
 def test_seeds_have_orders_of_their_own(tmp_path: Path) -> None:
     files = write_rows(tmp_path, rows=23, parts=2)
-    one, other = RowLoader(files, 23, seed=1), RowLoader(files, 23, seed=2)
+    one, other = RowLoader(files, even(23), seed=1), RowLoader(files, even(23), seed=2)
     assert one.rows(1)[1].tolist() != other.rows(1)[1].tolist()
 
 
 def test_a_batch_larger_than_an_epoch_repeats_rows(tmp_path: Path) -> None:
-    _, rows = RowLoader(write_rows(tmp_path, rows=3, parts=1), 8, seed=1).rows(1)
+    _, rows = RowLoader(write_rows(tmp_path, rows=3, parts=1), even(8), seed=1).rows(1)
     assert sorted(rows[:3]) == sorted(rows[3:6]) == [0, 1, 2]
 
 
 def test_a_schedule_changes_batch_size_and_length(tmp_path: Path) -> None:
     """2 rows of 16 until 64 tokens are reached, 4 of them until 192, then rows of 32."""
     files = write_rows(tmp_path, rows=10, parts=2) | write_rows(tmp_path, rows=7, parts=2, length=32)
-    loader = RowLoader(files, [(0, 2), (64, 4)], [(0, 16), (192, 32)], seed=1)
+    loader = RowLoader(files, plan_phases([(0, 2), (64, 4)], [(0, 16), (192, 32)], list(files)), seed=1)
     shapes = [tuple(batch.tokens_BL.shape) for batch in loader.stream(1, 8)]
     assert shapes == [(2, 16)] * 2 + [(4, 16)] * 2 + [(4, 32)] * 4
     assert [len(loader.describe_rows(step)) for step in range(1, 9)] == [2, 2, 4, 4, 4, 4, 4, 4]
@@ -176,7 +177,7 @@ def test_a_schedule_changes_batch_size_and_length(tmp_path: Path) -> None:
 
 
 def test_rows_are_described_by_file_and_place(tmp_path: Path) -> None:
-    loader = RowLoader(write_rows(tmp_path, rows=23, parts=3), 23, seed=1)
+    loader = RowLoader(write_rows(tmp_path, rows=23, parts=3), even(23), seed=1)
     names = [f"L16/part-0000{part}.arrow:{row}" for part, rows in enumerate((8, 8, 7)) for row in range(rows)]
     assert loader.describe_rows(1) == [names[row] for row in loader.rows(1)[1]]
 
@@ -188,7 +189,7 @@ def test_nothing_is_looked_at_before_a_row_of_it_is_asked_for(tmp_path: Path) ->
     """10^8 rows, of which there is a file for the first 8: no other is opened, nor missed."""
     (real,) = write_rows(tmp_path, rows=8, parts=1)[16]
     files = {16: [real, *((tmp_path / f"L16/part-{n}.arrow", 100_000) for n in range(1000))]}
-    loader = RowLoader(files, 4, seed=1)
+    loader = RowLoader(files, even(4), seed=1)
     assert loader.counts == {16: 100_000_008}
     reader = Reader(loader.parts[16], 4, 61)
     tokens, documents = np.empty((8, 16), np.uint32), np.empty((8, 16), np.int32)
@@ -205,7 +206,7 @@ def test_a_hundred_million_rows_are_read_at_any_place(tmp_path: Path) -> None:
     names = [tmp_path / f"L16/name-{number}.arrow" for number in range(1000)]
     for name in names:
         name.symlink_to(path)
-    loader = RowLoader({16: [(name, 100_000) for name in names]}, 16, seed=1)
+    loader = RowLoader({16: [(name, 100_000) for name in names]}, even(16), seed=1)
     for step in (1, 6_250_000, 10**15):  # the last one of an epoch, and one far away
         assert np.array_equal(loader.batch(step).tokens_BL.numpy(), tokens[loader.rows(step)[1] % 100_000])
 
@@ -229,7 +230,7 @@ def test_no_more_files_are_kept_open_than_there_is_room_for(tmp_path: Path) -> N
 def test_a_part_that_was_refused_is_refused_again(tmp_path: Path) -> None:
     files = write_rows(tmp_path, rows=4, parts=2)
     files[16][0] = (files[16][0][0], 3)
-    loader = RowLoader(files, 5, seed=1)
+    loader = RowLoader(files, even(5), seed=1)
     for _ in range(2):
         with pytest.raises(DspipeError, match="has 2 rows instead of 3"):
             loader.batch(1)
@@ -252,7 +253,7 @@ def find_open_files(folder: Path) -> list[str]:
 
 
 def test_a_loader_that_is_gone_leaves_no_file_open(tmp_path: Path) -> None:
-    loader = RowLoader(write_rows(tmp_path, rows=23, parts=5), 23, seed=1)
+    loader = RowLoader(write_rows(tmp_path, rows=23, parts=5), even(23), seed=1)
     list(loader.stream(1, 3))
     assert find_open_files(tmp_path)
     del loader
@@ -270,7 +271,7 @@ def test_open_files_are_bounded_by_what_is_allowed(
 
 
 def test_the_threads_end_with_the_stream(tmp_path: Path) -> None:
-    loader = RowLoader(write_rows(tmp_path, rows=23, parts=3), 5, seed=1)
+    loader = RowLoader(write_rows(tmp_path, rows=23, parts=3), even(5), seed=1)
     before = threading.active_count()
     stream = loader.stream(1, 10**9)
     next(stream)
@@ -282,7 +283,7 @@ def test_the_threads_end_with_the_stream(tmp_path: Path) -> None:
 
 
 def test_only_a_few_batches_are_read_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loader, asked = RowLoader(write_rows(tmp_path, rows=23, parts=3), 5, seed=1), list[int]()
+    loader, asked = RowLoader(write_rows(tmp_path, rows=23, parts=3), even(5), seed=1), list[int]()
     batch = loader.batch
 
     def count(step: int, pinned: bool) -> PackedBatch:
@@ -306,10 +307,10 @@ def wait_until(condition: Any) -> None:
 
 def test_what_is_wrong_with_a_batch_is_raised_where_it_is_due(tmp_path: Path) -> None:
     files = write_rows(tmp_path, rows=20, parts=20)
-    loader = RowLoader(files, 4, seed=1)
+    loader = RowLoader(files, even(4), seed=1)
     file = loader.describe_rows(3)[0].partition(":")[0]
     (tmp_path / file).unlink()
-    stream = RowLoader(files, 4, seed=1).stream(1, 5)
+    stream = RowLoader(files, even(4), seed=1).stream(1, 5)
     assert equal(next(stream), loader.batch(1))
     assert equal(next(stream), loader.batch(2))
     before = threading.active_count()
@@ -324,7 +325,7 @@ def test_what_is_wrong_with_a_batch_is_raised_where_it_is_due(tmp_path: Path) ->
 def read_all(files: Files) -> list[PackedBatch]:
     (parts,) = files.values()
     rows = sum(count for _, count in parts)
-    return [RowLoader(files, rows, seed=1, vocabulary=1000).batch(1)]
+    return [RowLoader(files, even(rows, *files), seed=1, vocabulary=1000).batch(1)]
 
 
 def test_a_file_cut_at_any_place_is_named(tmp_path: Path) -> None:
@@ -379,7 +380,7 @@ def test_a_row_whose_numbers_were_altered_is_named(column: str, tmp_path: Path) 
 def test_a_file_cut_while_it_is_open_is_an_error_and_no_end_of_the_process(tmp_path: Path) -> None:
     tokens = np.arange(16_000, dtype=np.uint32).reshape(-1, 16)
     path, files = write_part(tmp_path, make_table(tokens, [[16]] * 1000))
-    loader = RowLoader(files, 100, seed=1)
+    loader = RowLoader(files, even(100), seed=1)
     loader.batch(1)
     os.truncate(path, 5000)
     with pytest.raises(
@@ -407,7 +408,7 @@ def test_a_token_beyond_the_vocabulary_is_refused_in_padding_too(tmp_path: Path)
         ):
             read_all(files)
         with pytest.raises(DspipeError, match=f"token {token}" if token >= 2**31 else "^$"):
-            RowLoader(files, 3, seed=1).batch(1)
+            RowLoader(files, even(3), seed=1).batch(1)
             raise DspipeError("")  # a token of 31 bits is one, where no vocabulary is given
 
 
@@ -419,7 +420,7 @@ def test_rows_of_another_length_or_number_are_refused(tmp_path: Path) -> None:
         with pytest.raises(
             DspipeError, match=rf"part-00000\.arrow: has 3 rows instead of {rows}; pack again"
         ):
-            RowLoader({16: [(path, rows)]}, 1, seed=1).batch(1)
+            RowLoader({16: [(path, rows)]}, even(1), seed=1).batch(1)
 
 
 def other_columns() -> Iterator[Any]:
@@ -476,9 +477,6 @@ def test_columns_that_training_does_not_read_may_be_anything(tmp_path: Path) -> 
     assert set(table.schema.names) <= set(sequences(16).names)
 
 
-def test_no_rows_and_lengths_that_are_not_there_are_refused(tmp_path: Path) -> None:
+def test_a_length_without_rows_is_refused() -> None:
     with pytest.raises(DspipeError, match="no rows of 16 tokens"):
-        RowLoader({16: []}, 1, seed=1)
-    files = write_rows(tmp_path, rows=3, parts=1)
-    with pytest.raises(RecipeError, match=r"train\.sequence_length: rows of 32 were not packed; .* 16"):
-        RowLoader(files, 1, 32, seed=1)
+        RowLoader({16: []}, even(1), seed=1)

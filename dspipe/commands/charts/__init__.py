@@ -1,0 +1,1 @@
+"""Numbers → pictures in a page: what `report` and `compare` draw with."""

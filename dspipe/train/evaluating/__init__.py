@@ -1,0 +1,1 @@
+"""Held-out rows → how good a network is on them."""

@@ -1,0 +1,1 @@
+"""What a training runs on: the device, the number format, the memory, and what was chosen for them."""

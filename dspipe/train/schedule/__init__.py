@@ -1,0 +1,1 @@
+"""What a training does at which number of tokens: rates, weights, batch sizes, lengths of rows."""

@@ -1,0 +1,1 @@
+"""The numbers of a training → lines, for files, terminals and other programs."""

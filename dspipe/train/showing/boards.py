@@ -7,6 +7,7 @@ Both packages are extras: `pip install 'dspipe[tensorboard]'`, `pip install 'dsp
 from __future__ import annotations
 
 import importlib.util
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -61,7 +62,7 @@ class WeightsAndBiases:
         place = folder / "wandb"
         place.mkdir(exist_ok=True)
         known = place / "id"
-        name = known.read_text() if known.exists() else wandb.util.generate_id()
+        name = known.read_text() if known.exists() else secrets.token_hex(4)
         known.write_text(name)
         title, config = folder.resolve().parent.name, msgspec.to_builtins(settings)
         try:

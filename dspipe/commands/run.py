@@ -106,7 +106,7 @@ class Bars(Lines):
         super().__init__(quiet)
         self.bars = progress.Progress(
             progress.TextColumn("{task.description:<10}"),
-            progress.BarColumn(),
+            progress.BarColumn(bar_width=20),
             progress.MofNCompleteColumn(),
             progress.TimeElapsedColumn(),
             progress.TimeRemainingColumn(),

@@ -70,7 +70,7 @@ ROAD = (
         "train",
         ("sequences", "tokenizer"),
         ("model",),
-        4,
+        5,
         outside="dspipe.train.start:describe_start",
         settles="dspipe.train.schedule.course:settle",
         needs="dspipe.train.machine.needs:check_machine",

@@ -17,7 +17,7 @@ from dspipe.commands.terminal import print_json
 PACKAGES = (
     "torch", "numpy", "numba", "pyarrow", "tokenizers", "sentencepiece", "datasketch", "scipy",
     "fastwarc", "resiliparse", "py3langid", "safetensors", "msgspec", "click", "rich", "xxhash",
-    "fsspec",
+    "fsspec", "jinja2",
 )  # fmt: skip
 
 
